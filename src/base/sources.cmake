@@ -1,0 +1,8 @@
+# Paths are relative to src/base.
+set(CUBINET_SOURCES_BASE
+  digest.cpp
+  environment.cpp
+  file.cpp
+  file_descriptor.cpp
+  hex.cpp
+  log.cpp)

@@ -1,0 +1,7 @@
+set(CUBINET_SOURCES_LOAD
+  device_memory.cpp
+  driver.cpp
+  graph.cpp
+  kernel.cpp
+  loaded_kernel.cpp
+)

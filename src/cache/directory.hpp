@@ -1,0 +1,145 @@
+// Directory: the tier of the cache that is a directory on disk.
+//
+//   <root>/v1/<2 hex>/<64 hex key>.<release>-<8 hex of build>.cubinet   entries
+//   <root>/v1/tmp/                                                      being written
+//   <root>/v1/quarantine/                                               damaged, 16 at most
+//   <root>/v1/locks                                                     see single_flight.hpp
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/log.hpp"
+#include "cache/entry.hpp"
+#include "jit/runtime.hpp"
+
+namespace jit::inline v1 {
+
+struct DirectoryOptions {
+  std::filesystem::path root;
+  // Trust a directory that its group may write to. Others may never.
+  bool trust_group = false;
+  // Write nothing: no publish, no quarantine, no directory.
+  bool read_only = false;
+};
+
+// What is asked of a directory.
+struct EntryQuery {
+  UnitKey key;
+  ToolchainId toolchain;  // unknown where no NVRTC is installed: then any release may answer
+  ToolchainPolicy policy = ToolchainPolicy::kExact;
+  // The driver's CUDA major: entries of a newer one are passed over. 0: any.
+  std::uint16_t max_cuda_major = 0;
+};
+
+enum class MissReason : std::uint8_t {
+  kNone,            // it was found
+  kAbsent,          // no such entry
+  kOtherToolchain,  // there are entries of this key, by compilers that may not answer
+  kDamaged,         // see damage
+  kUnreadable,      // the system refused to read it
+  kRefused,         // the directory is not to be trusted
+};
+std::string_view name_of(MissReason reason) noexcept;  // "other_toolchain"
+
+// Why find() found nothing.
+struct Miss {
+  MissReason reason = MissReason::kNone;
+  Damage damage = Damage::kNone;
+  std::string detail;  // one line for people
+};
+
+struct PublishResult {
+  bool ok = false;
+  int error = 0;     // errno; 0 if refused for another reason than the system's
+  std::string what;  // why not, and what to do; one line
+};
+
+// Each number only grows.
+struct DirectoryStats {
+  std::uint64_t hits = 0;
+  std::uint64_t misses = 0;
+  std::uint64_t damaged = 0;  // misses for damage
+  std::uint64_t quarantined = 0;
+  std::uint64_t published = 0;
+  std::uint64_t publish_failures = 0;
+  std::uint64_t swept = 0;  // temporary files of dead processes
+};
+
+// Directory finds and publishes entries.
+//
+// It holds no descriptor and no lock between calls: it may be deleted, replaced and forked away
+// from at any time. Owner, type and mode of every directory on the way down from the root are
+// checked on open descriptors at every call: owner is this user or root, and nobody else may write
+// to it (with trust_group: its group may, if it is one of ours).
+//
+// A disk never stands between a request and its kernel: no member throws for what the file system
+// does (memory that runs out apart), and each kind of failure is warned about once.
+// Threads: any.
+class Directory {
+ public:
+  // Touches no disk.
+  explicit Directory(DirectoryOptions options, Logger logger = {});
+
+  const DirectoryOptions& options() const noexcept { return options_; }
+  const std::filesystem::path& root() const noexcept { return options_.root; }
+
+  // True if entries may be read from it, or if it does not exist yet. Asks the disk at every call.
+  bool usable() const { return reason().empty(); }
+  // Why not, and what to do; empty if usable.
+  std::string reason() const;
+
+  // The entry that answers `query`, verified. Reads only, except that a damaged file is moved to
+  // the quarantine. Never creates a directory.
+  // Returns: nullopt on a miss; `why`, if given, says which.
+  // Cost: for kExact with a known toolchain five opens and one read; else a scan of one of 256
+  // directories. Of several answers: this build, then the newest release, then the greatest build.
+  std::optional<Entry> find(const EntryQuery& query, Miss* why = nullptr) const;
+  std::optional<Entry> find(const UnitKey& key, const ToolchainId& toolchain,
+                            ToolchainPolicy policy) const;
+
+  // Makes the entry visible to others, in one step, on disk for good: temporary file, fsync,
+  // rename. What stands in its place is replaced. Makes missing directories with mode 0700.
+  // Leaves no temporary file behind, whatever fails. The first call also sweeps.
+  // Cost: one fsync.
+  PublishResult publish(const Entry& entry) const noexcept;
+
+  // Moves the entry aside, for a caller who knows that it is broken. Returns: whether it did.
+  bool quarantine(const UnitKey& key, const ToolchainId& toolchain, Damage damage) const noexcept;
+
+  // Removes temporary files last written over an hour ago, 1024 at most. Returns: how many.
+  std::size_t sweep() const noexcept;
+
+  DirectoryStats stats() const noexcept;
+
+ private:
+  struct Counters {
+    std::atomic<std::uint64_t> hits{0};
+    std::atomic<std::uint64_t> misses{0};
+    std::atomic<std::uint64_t> damaged{0};
+    std::atomic<std::uint64_t> quarantined{0};
+    std::atomic<std::uint64_t> published{0};
+    std::atomic<std::uint64_t> publish_failures{0};
+    std::atomic<std::uint64_t> swept{0};
+  };
+  struct Shard;
+
+  std::optional<Entry> look_up(const EntryQuery& query, Miss& miss) const;
+  std::optional<Entry> scan(const Shard& shard, const EntryQuery& query, Miss& miss) const;
+  std::optional<Entry> read_entry(const Shard& shard, const std::string& name,
+                                  const EntryQuery& query, Miss& miss) const;
+  void set_aside(const Shard& shard, const std::string& name, int opened, Damage damage) const;
+  PublishResult try_publish(const Entry& entry) const;
+  PublishResult failed(PublishResult result) const;
+
+  DirectoryOptions options_;
+  Logger logger_;
+  mutable Counters counters_;
+  mutable std::atomic<bool> swept_once_{false};
+};
+
+}  // namespace jit::inline v1

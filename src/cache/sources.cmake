@@ -1,0 +1,12 @@
+# Paths are relative to src/cache.
+set(CUBINET_SOURCES_CACHE
+  directory.cpp
+  entry_decode.cpp
+  entry_encode.cpp
+  inspection.cpp
+  layout.cpp
+  location.cpp
+  lock_place.cpp
+  publish.cpp
+  single_flight.cpp
+  trusted_directory.cpp)

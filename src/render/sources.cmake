@@ -1,0 +1,1 @@
+set(CUBINET_SOURCES_RENDER standalone.cpp unit.cpp)

@@ -1,0 +1,53 @@
+// Artifact: what a compiler made of one unit, and who made it.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "signature/arch.hpp"
+
+namespace jit::inline v1 {
+
+// ToolchainId tells builds of the compiler apart: NVRTC's release, and one digest over the GNU
+// build-ids of libnvrtc and libnvrtc-builtins. It is read without loading either.
+struct ToolchainId {
+  CompilerRelease release;
+  std::array<std::uint8_t, 16> build{};
+  auto operator<=>(const ToolchainId&) const = default;
+  bool known() const noexcept { return release.major != 0; }
+  // "nvrtc-13.0-1f3a9c0d"
+  std::string text() const;
+};
+
+enum class ArtifactKind : std::uint8_t { kCubin = 1 };
+
+// What the compiler's log and the artefact itself say about it.
+struct ArtifactFacts {
+  std::uint32_t registers = 0;           // per thread
+  std::uint32_t smem_bytes = 0;          // static, per block
+  std::uint32_t spill_store_bytes = 0;   // per thread
+  std::uint32_t spill_load_bytes = 0;
+  std::uint32_t stack_bytes = 0;
+  std::uint32_t serialized_wgmma = 0;    // number of C75xx warnings
+  std::uint32_t params_bytes = 0;        // size of the kernel's one parameter
+  std::uint32_t max_threads = 0;         // from launch bounds; 0 when unbounded
+  double compile_ms = 0;
+  auto operator<=>(const ArtifactFacts&) const = default;
+  std::uint32_t spill_bytes() const noexcept { return spill_store_bytes + spill_load_bytes; }
+};
+
+// Artifact is a checked, loadable cubin with its facts.
+struct Artifact {
+  ArtifactKind kind = ArtifactKind::kCubin;
+  Arch arch;
+  ToolchainId toolchain;
+  std::string symbol;  // the entry point
+  ArtifactFacts facts;
+  std::vector<std::byte> cubin;
+};
+
+}  // namespace jit::inline v1

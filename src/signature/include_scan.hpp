@@ -1,0 +1,32 @@
+// Include scan: which files a source asks the compiler to read.
+//
+// NVRTC opens what it is asked for: "/etc/passwd" and headers of the working directory alike, and
+// prints them in its log. So the closure of a template is found here, before any compiler runs, and
+// whatever cannot be resolved by reading is refused.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace jit::inline v1 {
+
+struct Include {
+  std::string name;     // as spelled, without quotes or brackets
+  bool quoted = false;  // "name" rather than <name>
+  int line = 0;
+};
+
+// Toolkit headers ask __has_include and choose include names by macro; nobody else may.
+enum class ScanPolicy { kTemplate, kToolkit };
+
+// The includes of `text` in order, in active and inactive branches alike, seen as the compiler sees
+// them: after line splices, outside comments and literals, with digraphs.
+//
+// Errors: kInvalidTemplate, with `file` and line, for a computed include (`#include NAME`),
+// include_next, #import, #embed, import declarations, __has_include and __has_embed. Under kToolkit
+// these are passed over.
+std::vector<Include> scan_includes(std::string_view text, std::string_view file,
+                                   ScanPolicy policy = ScanPolicy::kTemplate);
+
+}  // namespace jit::inline v1

@@ -1,0 +1,13 @@
+set(CUBINET_SOURCES_SIGNATURE
+    arch.cpp
+    bundle.cpp
+    include_scan.cpp
+    json_cursor.cpp
+    key.cpp
+    manifest.cpp
+    manifest_json.cpp
+    registry.cpp
+    selection.cpp
+    signature.cpp
+    template_directory.cpp
+    values.cpp)

@@ -1,0 +1,64 @@
+# Checks of the project itself: layering, documents, format, tidiness, the installed package.
+
+find_package(Python3 3.9 COMPONENTS Interpreter REQUIRED)
+set(tools "${PROJECT_SOURCE_DIR}/tools")
+
+# cubinet_check(<name> <label> <timeout in s> <command>...)
+function(cubinet_check name label timeout_s)
+  add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+  set_tests_properties(${name} PROPERTIES LABELS "${label}" TIMEOUT ${timeout_s})
+endfunction()
+
+cubinet_check("project: layers" cpu 60 Python3::Interpreter "${tools}/check_layers.py")
+cubinet_check("project: layers refuses violations" cpu 60
+              Python3::Interpreter "${tools}/check_layers.py" --self-test)
+cubinet_check("project: paths in documents exist" cpu 60
+              Python3::Interpreter "${tools}/check_docs.py" paths)
+cubinet_check("project: document check refuses violations" cpu 60
+              Python3::Interpreter "${tools}/check_docs.py" self-test)
+cubinet_check("project: libcubinet.so exports only jit::" cpu 60
+              Python3::Interpreter "${tools}/check_exports.py" "$<TARGET_FILE:cubinet_jit>")
+cubinet_check("project: export check refuses violations" cpu 60
+              Python3::Interpreter "${tools}/check_exports.py" --self-test)
+
+# The flags with which a stranger's program must be built to run with this build's library.
+set(consumer_flags "${CMAKE_CXX_FLAGS}")
+foreach(flag IN LISTS CUBINET_SANITIZE_FLAGS)
+  string(APPEND consumer_flags " ${flag}")
+endforeach()
+separate_arguments(program_flags UNIX_COMMAND "${consumer_flags}")
+cubinet_check(
+  "project: the README's program compiles" cpu 120
+  Python3::Interpreter "${tools}/check_docs.py" program --
+  "${CMAKE_CXX_COMPILER}" -std=c++20 -Wall -Wextra ${program_flags}
+  "-I${PROJECT_SOURCE_DIR}/include" "$<TARGET_FILE:cubinet_jit>"
+  "-Wl,-rpath,$<TARGET_FILE_DIR:cubinet_jit>")
+
+if(CUBINET_INSTALL)
+  cubinet_check(
+    "project: an installed package builds and runs a consumer" cpu 300
+    "${CMAKE_COMMAND}"
+    "-DBUILD_FOLDER=${PROJECT_BINARY_DIR}"
+    "-DCONSUMER=${CMAKE_CURRENT_SOURCE_DIR}/consumer"
+    "-DSCRATCH=${PROJECT_BINARY_DIR}/tests/installed"
+    "-DGENERATOR=${CMAKE_GENERATOR}"
+    "-DCOMPILER=${CMAKE_CXX_COMPILER}"
+    "-DCOMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER}"
+    "-DFLAGS=${consumer_flags}"
+    -P "${CMAKE_CURRENT_SOURCE_DIR}/consumer/run.cmake")
+  set_tests_properties("project: an installed package builds and runs a consumer"
+                       PROPERTIES ENVIRONMENT "${CUBINET_TEST_ENVIRONMENT}")
+endif()
+
+# Other versions of the formatter disagree about details, so only the reference version judges.
+find_program(CLANG_FORMAT NAMES clang-format-14 clang-format)
+if(CLANG_FORMAT)
+  execute_process(COMMAND "${CLANG_FORMAT}" --version OUTPUT_VARIABLE clang_format_version)
+  if(clang_format_version MATCHES "version 14\\.")
+    cubinet_check("project: format" cpu 60 "${tools}/check_format.sh")
+  endif()
+endif()
+find_program(CLANG_TIDY NAMES clang-tidy-14 clang-tidy)
+if(CLANG_TIDY AND NOT CUBINET_SANITIZE)
+  cubinet_check("project: tidy" tidy 3600 "${tools}/check_tidy.sh" "${PROJECT_BINARY_DIR}")
+endif()

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Builds Cubinet and runs its tests.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=tools/environment.sh
+. tools/environment.sh
+
+usage() {
+  cat <<'TXT'
+usage: tools/test.sh [release|debug|asan|tsan|portable]   build, run every test that takes seconds
+       tools/test.sh slow [PRESET]                        build, run the tests that take minutes
+       tools/test.sh tidy                                 build, run clang-tidy over all sources
+       tools/test.sh gpu [BUILD_FOLDER]                   run the GPU tests; fails without a GPU
+
+The default is release. With BUILD_FOLDER, a build made elsewhere is run as it is: no compiler, CMake
+or ctest is needed (make it with `cmake --preset portable && cmake --build --preset portable`).
+TXT
+}
+
+say() { echo "test: $*"; }
+fail() { say "$*" >&2; exit 1; }
+
+# Tests read no setting of the user's, except where compiler and driver are.
+for variable in "${!CUBINET_@}"; do
+  case $variable in
+    CUBINET_NVRTC | CUBINET_DRIVER) ;;
+    *) unset "$variable" ;;
+  esac
+done
+
+# ThreadSanitizer's runtime cannot place its memory when addresses are fully randomised.
+fixed_addresses=()
+fix_addresses_for() {
+  if [ "$1" = tsan ] && setarch "$(uname -m)" -R true 2>/dev/null; then
+    fixed_addresses=(setarch "$(uname -m)" -R)
+  fi
+}
+
+build() {
+  cmake_is_recent || fail "CMake 3.25 not found; run tools/install_dependencies.sh"
+  fix_addresses_for "$1"
+  cmake --preset "$1"
+  "${fixed_addresses[@]}" cmake --build --preset "$1" --parallel "$(nproc)" "${@:2}"
+}
+
+run_ctest() {
+  local preset=$1
+  "${fixed_addresses[@]}" ctest --test-dir "build/$preset" --parallel "$(nproc)" \
+    --output-on-failure --no-tests=error "${@:2}"
+}
+
+# The folder whose gpu_tests is run: the one named, a fresh build, or one that was carried here.
+gpu_build_folder() {
+  if [ -n "${1:-}" ]; then
+    echo "$1"
+  elif cmake_is_recent && command -v "${CXX:-c++}" >/dev/null 2>&1; then
+    build release --target gpu_tests >&2
+    echo build/release
+  elif [ -x build/portable/tests/gpu_tests ]; then
+    echo build/portable
+  else
+    echo build/release
+  fi
+}
+
+run_gpu_tests() {
+  if ! compgen -G '/dev/nvidia[0-9]*' >/dev/null && ! nvidia-smi -L >/dev/null 2>&1; then
+    fail "no GPU here (no /dev/nvidia* and nvidia-smi lists none); the GPU tests need one"
+  fi
+  local folder
+  folder=$(gpu_build_folder "${1:-}")
+  if [ ! -x "$folder/tests/gpu_tests" ]; then
+    fail "$folder has no tests/gpu_tests; build it first, or carry build/portable here"
+  fi
+  say "$folder/tests/gpu_tests"
+  "$folder/tests/gpu_tests" "${@:2}"
+}
+
+verb=${1:-release}
+case $verb in
+  --help | -h | help) usage ;;
+  release | debug | asan | tsan | portable)
+    build "$verb"
+    run_ctest "$verb" --label-exclude '^(gpu|slow|tidy)$' "${@:2}"
+    ;;
+  slow)
+    build "${2:-release}"
+    run_ctest "${2:-release}" --label-regex '^slow$' "${@:3}"
+    ;;
+  tidy)
+    build release
+    run_ctest release --label-regex '^tidy$' "${@:2}"
+    ;;
+  gpu) run_gpu_tests "${@:2}" ;;
+  *) usage >&2; exit 2 ;;
+esac

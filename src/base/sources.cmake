@@ -1,6 +1,7 @@
 # Paths are relative to src/base.
 set(CUBINET_SOURCES_BASE
   digest.cpp
+  error.cpp
   environment.cpp
   file.cpp
   file_descriptor.cpp

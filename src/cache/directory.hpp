@@ -6,12 +6,16 @@
 //   <root>/v1/locks                                                     see single_flight.hpp
 #pragma once
 
+#include <sys/stat.h>
+
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/log.hpp"
 #include "cache/entry.hpp"
@@ -70,6 +74,8 @@ struct DirectoryStats {
   std::uint64_t swept = 0;  // temporary files of dead processes
 };
 
+struct Shard;
+
 // Directory finds and publishes entries.
 //
 // It holds no descriptor and no lock between calls: it may be deleted, replaced and forked away
@@ -126,15 +132,14 @@ class Directory {
     std::atomic<std::uint64_t> publish_failures{0};
     std::atomic<std::uint64_t> swept{0};
   };
-  struct Shard;
 
   std::optional<Entry> look_up(const EntryQuery& query, Miss& miss) const;
   std::optional<Entry> scan(const Shard& shard, const EntryQuery& query, Miss& miss) const;
   std::optional<Entry> read_entry(const Shard& shard, const std::string& name,
                                   const EntryQuery& query, Miss& miss) const;
-  void set_aside(const Shard& shard, const std::string& name, int opened, Damage damage) const;
-  PublishResult try_publish(const Entry& entry) const;
-  PublishResult failed(PublishResult result) const;
+  bool set_aside(const Shard& shard, const std::string& name, const struct stat& seen,
+                 Damage damage) const;
+  PublishResult try_publish(const Entry& entry, const std::vector<std::byte>& bytes) const;
 
   DirectoryOptions options_;
   Logger logger_;

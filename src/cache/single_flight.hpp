@@ -55,6 +55,7 @@ class FlightLock {
  private:
   struct Claim;
   FlightLock() noexcept;
+  void wait(const Directory& directory, const UnitKey& key, Clock::time_point deadline);
 
   std::unique_ptr<Claim> claim_;
   LockState state_ = LockState::kUnavailable;

@@ -3,10 +3,12 @@ set(CUBINET_SOURCES_CACHE
   directory.cpp
   entry_decode.cpp
   entry_encode.cpp
+  entry_file.cpp
   inspection.cpp
   layout.cpp
   location.cpp
   lock_place.cpp
   publish.cpp
+  quarantine.cpp
   single_flight.cpp
   trusted_directory.cpp)

@@ -1,0 +1,210 @@
+#include "cache/directory.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <exception>
+#include <tuple>
+#include <utility>
+
+#include "base/file.hpp"
+#include "base/hex.hpp"
+#include "cache/entry_file.hpp"
+#include "cache/layout.hpp"
+#include "cache/quarantine.hpp"
+#include "cache/trusted_directory.hpp"
+
+namespace jit::inline v1 {
+namespace {
+
+constexpr std::size_t kMaxNamesInShard = 65'536;
+constexpr std::size_t kMaxCandidates = 64;
+
+// Of several reasons, the one that tells most stays; later ones of the enumeration tell more.
+void note(Miss& miss, MissReason reason, Damage damage, std::string detail) {
+  if (reason < miss.reason) return;
+  miss = {reason, damage, std::move(detail)};
+}
+
+bool may_answer(const EntryQuery& query, CompilerRelease release) {
+  if (query.max_cuda_major != 0 && release.major > query.max_cuda_major) return false;
+  if (!query.toolchain.known() || query.policy == ToolchainPolicy::kAny) return true;
+  return release == query.toolchain.release;
+}
+
+struct Candidate {
+  EntryName says;
+  std::string name;
+};
+
+// The best first; a total order, so that every process chooses alike.
+void sort_candidates(std::vector<Candidate>& candidates, const EntryQuery& query) {
+  const auto rank = [&query](const Candidate& candidate) {
+    return std::tuple(candidate.says.release == query.toolchain.release, candidate.says.release,
+                      candidate.says.build);
+  };
+  std::sort(candidates.begin(), candidates.end(),
+            [&](const Candidate& a, const Candidate& b) { return rank(a) > rank(b); });
+  if (candidates.size() > kMaxCandidates) candidates.resize(kMaxCandidates);
+}
+
+}  // namespace
+
+std::string_view name_of(MissReason reason) noexcept {
+  switch (reason) {
+    case MissReason::kNone: return "none";
+    case MissReason::kAbsent: return "absent";
+    case MissReason::kOtherToolchain: return "other_toolchain";
+    case MissReason::kDamaged: return "damaged";
+    case MissReason::kUnreadable: return "unreadable";
+    case MissReason::kRefused: return "refused";
+  }
+  return "?";
+}
+
+Directory::Directory(DirectoryOptions options, Logger logger)
+    : options_(std::move(options)), logger_(std::move(logger)) {}
+
+std::string Directory::reason() const {
+  const TrustedDirectory format = open_format_directory(options_, Missing::kLeave);
+  return format.absent() ? std::string() : format.why;
+}
+
+std::optional<Entry> Directory::find(const UnitKey& key, const ToolchainId& toolchain,
+                                     ToolchainPolicy policy) const {
+  return find({.key = key, .toolchain = toolchain, .policy = policy, .max_cuda_major = 0});
+}
+
+std::optional<Entry> Directory::find(const EntryQuery& query, Miss* why) const {
+  Miss miss;
+  std::optional<Entry> entry = look_up(query, miss);
+  if (entry) {
+    counters_.hits.fetch_add(1, std::memory_order_relaxed);
+    miss = {};
+  } else {
+    counters_.misses.fetch_add(1, std::memory_order_relaxed);
+    if (logger_.enabled(LogLevel::kDebug)) {
+      logger_.debug(fmt::format("find {} in {}: {} {}", to_hex(query.key.bytes),
+                                options_.root.native(), name_of(miss.reason), miss.detail));
+    }
+  }
+  if (why != nullptr) *why = std::move(miss);
+  return entry;
+}
+
+std::optional<Entry> Directory::look_up(const EntryQuery& query, Miss& miss) const {
+  const Shard shard = open_shard(options_, query.key, Missing::kLeave);
+  if (!shard.directory) {
+    if (shard.directory.absent()) {
+      note(miss, MissReason::kAbsent, Damage::kNone, "no such entry");
+      return std::nullopt;
+    }
+    logger_.warn_once(fmt::format("refused:{}", options_.root.native()),
+                      fmt::format("read cached kernels: {}", shard.directory.why));
+    note(miss, MissReason::kRefused, Damage::kNone, shard.directory.why);
+    return std::nullopt;
+  }
+  if (query.toolchain.known() && may_answer(query, query.toolchain.release)) {
+    auto entry = read_entry(shard, entry_name(query.key, query.toolchain), query, miss);
+    if (entry || query.policy == ToolchainPolicy::kExact) return entry;
+  }
+  return scan(shard, query, miss);
+}
+
+std::optional<Entry> Directory::scan(const Shard& shard, const EntryQuery& query,
+                                     Miss& miss) const {
+  std::vector<Candidate> candidates;
+  const bool exact = query.toolchain.known() && query.policy == ToolchainPolicy::kExact;
+  for (std::string& name : names_in(shard.directory, kMaxNamesInShard)) {
+    const std::optional<EntryName> says = parse_entry_name(name);
+    if (!says || says->key != query.key) continue;
+    if (says->matches(query.toolchain)) continue;  // was asked for by name, and is not it
+    if (exact || !may_answer(query, says->release)) {
+      note(miss, MissReason::kOtherToolchain, Damage::kNone,
+           fmt::format("made by nvrtc {}.{}", says->release.major, says->release.minor));
+      continue;
+    }
+    candidates.push_back({*says, std::move(name)});
+  }
+  sort_candidates(candidates, query);
+  for (const Candidate& candidate : candidates) {
+    if (auto entry = read_entry(shard, candidate.name, query, miss)) return entry;
+  }
+  note(miss, MissReason::kAbsent, Damage::kNone, "no such entry");
+  return std::nullopt;
+}
+
+std::optional<Entry> Directory::read_entry(const Shard& shard, const std::string& name,
+                                           const EntryQuery& query, Miss& miss) const {
+  const std::optional<EntryName> says = parse_entry_name(name);
+  if (!says) return std::nullopt;
+  EntryFile file = read_entry_file(shard.directory, name, *says);
+  if (file.entry) {
+    const bool exact = query.policy == ToolchainPolicy::kExact && query.toolchain.known();
+    if (!exact || file.entry->artifact.toolchain == query.toolchain) return std::move(file.entry);
+    note(miss, MissReason::kOtherToolchain, Damage::kNone, "made by another build of nvrtc");
+    return std::nullopt;
+  }
+  if (file.damage != Damage::kNone) {
+    note(miss, MissReason::kDamaged, file.damage,
+         fmt::format("{}: {}", name, name_of(file.damage)));
+    counters_.damaged.fetch_add(1, std::memory_order_relaxed);
+    set_aside(shard, name, file.status, file.damage);
+  } else if (file.error == ENOENT) {
+    note(miss, MissReason::kAbsent, Damage::kNone, "no such entry");
+  } else {
+    std::string line = fmt::format("read {}/{}: {}; it will be compiled instead",
+                                   shard.directory.path, name, error_text(file.error));
+    logger_.warn_once(fmt::format("read:{}:{}", options_.root.native(), file.error), line);
+    note(miss, MissReason::kUnreadable, Damage::kNone, std::move(line));
+  }
+  return std::nullopt;
+}
+
+bool Directory::set_aside(const Shard& shard, const std::string& name, const struct stat& seen,
+                          Damage damage) const {
+  const bool moved = !options_.read_only && move_to_quarantine(shard, name, seen, damage);
+  if (moved) counters_.quarantined.fetch_add(1, std::memory_order_relaxed);
+  const std::string line =
+      fmt::format("read {}/{}: {}; {}, the kernel is rebuilt", shard.directory.path, name,
+                  name_of(damage), moved ? "moved to quarantine" : "left where it is");
+  const bool first =
+      logger_.warn_once(fmt::format("damage:{}:{}", options_.root.native(), name_of(damage)), line);
+  if (!first) logger_.info(line);
+  return moved;
+}
+
+bool Directory::quarantine(const UnitKey& key, const ToolchainId& toolchain,
+                           Damage damage) const noexcept {
+  try {
+    const Shard shard = open_shard(options_, key, Missing::kLeave);
+    if (!shard.directory) return false;
+    const std::string name = entry_name(key, toolchain);
+    struct stat seen {};
+    if (::fstatat(shard.directory.fd.get(), name.c_str(), &seen, AT_SYMLINK_NOFOLLOW) != 0) {
+      return false;
+    }
+    return set_aside(shard, name, seen, damage);
+  } catch (const std::exception&) {
+    return false;  // out of memory: the entry stays, and the caller does without it
+  }
+}
+
+DirectoryStats Directory::stats() const noexcept {
+  const auto get = [](const std::atomic<std::uint64_t>& counter) {
+    return counter.load(std::memory_order_relaxed);
+  };
+  DirectoryStats stats;
+  stats.hits = get(counters_.hits);
+  stats.misses = get(counters_.misses);
+  stats.damaged = get(counters_.damaged);
+  stats.quarantined = get(counters_.quarantined);
+  stats.published = get(counters_.published);
+  stats.publish_failures = get(counters_.publish_failures);
+  stats.swept = get(counters_.swept);
+  return stats;
+}
+
+}  // namespace jit::inline v1

@@ -22,7 +22,7 @@ if [ $# -gt 0 ]; then
   files=("$@")
 else
   mapfile -t files < <(find include src tools tests kernel_templates -type f \
-    \( -name '*.hpp' -o -name '*.cpp' -o -name '*.cuh' -o -name '*.cu' \) \
+    \( -name '*.h' -o -name '*.hpp' -o -name '*.cpp' -o -name '*.cuh' -o -name '*.cu' \) \
     ! -path '*/golden/*' | sort)
 fi
 "$formatter" "${mode[@]}" "${files[@]}"

@@ -19,7 +19,7 @@ PRIVATE_TO = {"embed": {"base", "signature"}}  # tools that see only some layers
 DRIVER_LAYERS = {"load", "compile"}
 MAX_LINES = 400
 
-SUFFIXES = {".hpp", ".cpp"}
+SUFFIXES = {".h", ".hpp", ".cpp"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 DRIVER_NAME = re.compile(r"\b(cu[A-Z]\w+|nvrtc[A-Z]\w*)\b")
 NOT_CODE = re.compile(

@@ -121,17 +121,17 @@ known_packages() {
 
 # The entry of the system's own sources that serves the running release: "<uri> <keyring or ->".
 own_source() {
-  local codename=$1 uri keyring
-  uri=$(apt-get indextargets --format "\$(RELEASE) \$(REPO_URI)" 'Created-By: Packages' |
-    awk -v release="$codename" '$1 == release {print $2; exit}')
+  local targets sources uri keyring
+  targets=$(apt-get indextargets --format "\$(RELEASE) \$(REPO_URI)" 'Created-By: Packages')
+  uri=$(awk -v release="$1" '$1 == release && !found {print $2; found = 1}' <<<"$targets")
   [ -n "$uri" ] || return 1
-  keyring=$(find /etc/apt/sources.list /etc/apt/sources.list.d -type f \
-    \( -name '*.list' -o -name '*.sources' \) -exec cat {} + 2>/dev/null |
-    awk -v uri="${uri%/}" '
-      /^[[:space:]]*deb / && index($0, uri) && match($0, /signed-by=[^] ]+/) {
-        print substr($0, RSTART + 10, RLENGTH - 10); exit }
-      tolower($1) == "uris:" { ours = index($0, uri) > 0 }
-      tolower($1) == "signed-by:" && ours && $2 ~ /^\// { print $2; exit }')
+  sources=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null || true)
+  keyring=$(awk -v uri="${uri%/}" '
+    found { next }
+    /^[[:space:]]*deb / && index($0, uri) && match($0, /signed-by=[^] ]+/) {
+      print substr($0, RSTART + 10, RLENGTH - 10); found = 1 }
+    tolower($1) == "uris:" { ours = index($0, uri) > 0 }
+    tolower($1) == "signed-by:" && ours && $2 ~ /^\// { print $2; found = 1 }' <<<"$sources")
   echo "$uri ${keyring:--}"
 }
 

@@ -1,8 +1,10 @@
 set(CUBINET_SOURCES_COMPILE
+  build_id.cpp
   compiler.cpp
   cubin_check.cpp
   log_parser.cpp
   nvrtc.cpp
+  private_directory.cpp
   reproduction.cpp
   toolchain.cpp
 )

@@ -42,8 +42,4 @@ struct ToolchainSearch {
 std::optional<ToolchainLocation> find_toolchain(const ToolchainSearch& search,
                                                 std::vector<std::string>* tried);
 
-// The GNU build-id of an ELF file, as lower-case hex; nullopt if the file is none or has none.
-// Cost: about 20 us; reads headers and notes only.
-std::optional<std::string> read_build_id(const std::filesystem::path& elf_file);
-
 }  // namespace jit::inline v1

@@ -29,6 +29,6 @@ endfunction()
 # Sets `variable` to the sources of tools/<tool>.
 function(cubinet_tool_sources variable tool)
   string(TOUPPER "${tool}" upper)
-  cubinet_read_sources(sources "${PROJECT_SOURCE_DIR}/tools/${tool}" CUBINET_TOOL_${upper})
+  cubinet_read_sources(sources "${PROJECT_SOURCE_DIR}/tools/${tool}" CUBINET_SOURCES_${upper})
   set(${variable} ${sources} PARENT_SCOPE)
 endfunction()

@@ -65,13 +65,16 @@ struct RuntimeOptions {
   std::filesystem::path driver;
   // Where toolkit headers that a template lists are found (CUDA_HOME). Empty: search.
   std::filesystem::path cuda_home;
-  // Where reproductions of failed compiles are kept. Empty: <cache_dir>/failed, else /tmp.
+  // Where reproductions of failed compiles are kept (CUBINET_FAILED_DIR). Empty:
+  // <cache_dir>/failed.
   std::filesystem::path reproduction_dir;
-  // Longest wait for another process that compiles the same kernel; then this one compiles too.
+  // Longest wait for another process that compiles the same kernel; then this one compiles too
+  // (CUBINET_LOCK_TIMEOUT_MS).
   std::chrono::milliseconds lock_timeout{30'000};
-  // Receives the library's lines. Empty: warnings and errors go to stderr (CUBINET_LOG=debug,
-  // info, warning, error or off).
+  // Receives the library's lines; empty: stderr. Lines below the level are not made at all
+  // (CUBINET_LOG=debug, info, warning, error or off).
   LogSink log_sink;
+  LogLevel log_level = LogLevel::kWarning;
 
   // The options that CUBINET_* variables describe.
   // Errors: kInvalidArgument names the variable, its value and what was expected.

@@ -134,10 +134,13 @@ class Sizes {
 
   constexpr Sizes() noexcept = default;
   constexpr Sizes(std::initializer_list<Size> sizes) {
-    if (sizes.size() > kMaxSizes) {
+    for (const Size& size : sizes) add(size);
+  }
+  constexpr void add(const Size& size) {
+    if (count_ == kMaxSizes) {
       throw Error(ErrorCode::kInvalidArgument, "take sizes: more than 8 given; give each size once");
     }
-    for (const Size& size : sizes) sizes_[count_++] = size;
+    sizes_[count_++] = size;
   }
 
   constexpr const Size* begin() const noexcept { return sizes_.data(); }

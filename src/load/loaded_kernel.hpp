@@ -22,16 +22,6 @@ namespace detail {
 // Threads: every member may be called from any thread.
 struct LoadedKernel {
  public:
-  // What one context has of the kernel.
-  struct Slot {
-    std::uint64_t context_id = 0;
-    CudaFunction function = nullptr;
-    int device = 0;
-    std::atomic<std::uint32_t> smem_limit{0};  // dynamic bytes allowed so far
-    std::uint32_t smem_max = 0;                // dynamic bytes the device can give
-    Slot* next = nullptr;
-  };
-
   LoadedKernel(Driver& driver, CudaLibrary library, CudaKernel kernel, KernelInfo info, Arch arch);
   ~LoadedKernel();
   LoadedKernel(const LoadedKernel&) = delete;
@@ -41,41 +31,65 @@ struct LoadedKernel {
   const KernelInfo& info() const noexcept { return info_; }
   Arch arch() const noexcept { return arch_; }
 
+  // Makes the kernel ready in the current context of device `ordinal` and completes
+  // info().max_threads. For load_kernel, before the kernel is shown to other threads.
+  // Returns: the driver's result, and in `call` the call that gave it.
+  CudaResult make_ready(int ordinal, const char** call);
+
   // jit::Kernel's members; see there for contracts.
   void launch(const LaunchConfig& config, const void* params, std::size_t params_bytes);
   // Makes the kernel ready in the current context. Errors: kUnsupportedArch if its device cannot
   // run the kernel (naming both); kDriver.
   void prepare();
+  // prepare() if this thread has a current context; else nothing. Cost: one driver call when ready.
+  void prepare_if_current() {
+    unsigned long long context_id = 0;
+    if (driver_.api().context_id(nullptr, &context_id) != kCudaSuccess) return;
+    if (find_slot(context_id) == nullptr) materialise();
+  }
   int max_active_blocks(int threads, std::size_t smem_bytes);
 
  private:
-  friend struct LoadAccess;
+  // What one context has of the kernel. Slots are only ever added, so a reader needs no lock.
+  struct Slot {
+    std::uint64_t context_id = 0;
+    CudaFunction function = nullptr;
+    std::uint32_t smem_static = 0;
+    std::uint32_t smem_max = 0;                // dynamic bytes the device can give
+    std::atomic<std::uint32_t> smem_limit{0};  // dynamic bytes allowed so far
+    std::atomic<bool> large_clusters{false};   // more than 8 blocks allowed
+    Slot* next = nullptr;
+  };
+
   Slot& slot();  // of the current context; materialises when it is new there
   Slot* find_slot(std::uint64_t context_id) const noexcept;
   Slot& materialise();
-  CudaResult make_slot(std::uint64_t context_id, int device, const char** call);
+  CudaResult make_slot(int ordinal, Slot** made, const char** call);
   void check_launch(const LaunchConfig& config, std::size_t params_bytes) const;
-  void raise_smem_limit(Slot& slot, std::uint32_t smem_bytes);
-  void launch_with_attributes(const Slot& slot, const LaunchConfig& config, void** arguments);
-  [[noreturn]] void fail_launch(CudaResult result, const char* call) const;
+  void allow_smem(Slot& slot, std::uint32_t smem_bytes);
+  void allow_large_clusters(Slot& slot);
+  CudaResult launch_with_attributes(const Slot& slot, const LaunchConfig& config,
+                                    void** arguments) const;
+  [[noreturn]] void refuse_launch(const std::string& reason) const;
 
   Driver& driver_;
   CudaLibrary library_;
   CudaKernel kernel_;
   KernelInfo info_;
   Arch arch_;
-  std::atomic<Slot*> slots_{nullptr};  // append-only: a reader never waits, a slot never moves
-  std::mutex mutex_;                   // writers of slots_ and limits
+  std::atomic<Slot*> slots_{nullptr};
+  std::mutex mutex_;  // writers of slots_ and of what they allow
 };
 
 }  // namespace detail
 
 enum class LoadOutcome : std::uint8_t {
   kLoaded,
-  kRefused,      // the driver takes the device but not the image (CUDA 200, 209, 218, 500, ...):
-                 // damaged or too new; check its bytes before blaming it
-  kWrongDevice,  // the current device cannot run the kernel's architecture: says nothing of the image
-  kFailed,       // anything else: out of memory, a context in error, process exit
+  kRefused,      // the driver does not take the image (CUDA 200, 209, 218, 500, ...): look at its
+                 // bytes before blaming them
+  kTooNew,       // made by a newer CUDA major than the driver's; the image was not tried
+  kWrongDevice,  // the current device cannot run this architecture; says nothing of the image
+  kFailed,       // anything else: no driver, out of memory, a context in error, process exit
 };
 
 // LoadResult is a loaded kernel or a typed refusal.
@@ -99,5 +113,8 @@ struct LoadResult {
 // Returns: never throws for what a driver or device says; see LoadOutcome.
 // Cost: 15 to 30 us for a cubin of 4 to 100 KB.
 LoadResult load_kernel(Driver& driver, const Artifact& artifact, KernelInfo info);
+
+// The message for a kernel on a device that cannot run it; names both.
+std::string wrong_device_text(const KernelInfo& info, const Arch& arch, const DeviceInfo& device);
 
 }  // namespace jit::inline v1

@@ -6,7 +6,6 @@ set(CUBINET_SOURCES_SIGNATURE
     key.cpp
     manifest.cpp
     manifest_json.cpp
-    registry.cpp
     selection.cpp
     signature.cpp
     template_directory.cpp

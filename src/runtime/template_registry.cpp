@@ -1,4 +1,4 @@
-#include "signature/registry.hpp"
+#include "runtime/template_registry.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

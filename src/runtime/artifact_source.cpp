@@ -1,0 +1,207 @@
+#include "runtime/artifact_source.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "cache/location.hpp"
+#include "jit/version.hpp"
+#include "render/unit.hpp"
+#include "runtime/frozen_miss.hpp"
+
+namespace jit::inline v1 {
+namespace {
+
+DirectoryOptions directory_options(const RuntimeOptions& options) {
+  return {options.cache_dir.empty() ? default_cache_dir() : options.cache_dir, options.trust_group,
+          options.mode != Mode::kAuto};
+}
+
+std::vector<SourceHeader> headers_of(const table::Template& tmpl) {
+  std::vector<SourceHeader> headers;
+  for (const table::File& file : tmpl.files) {
+    headers.push_back({file.name, file.text, file.path});
+  }
+  return headers;
+}
+
+Entry entry_of(const Unit& unit, const Artifact& artifact) {
+  Entry entry;
+  entry.key = unit.key;
+  entry.artifact = artifact;
+  entry.signature = unit.name();
+  entry.name = unit.signature->tmpl->name;
+  entry.producer = fmt::format("cubinet {}", kVersion);
+  for (const table::File& file : unit.signature->tmpl->files) {
+    entry.bundle_files.push_back({std::string(file.name), file.sha256});
+  }
+  return entry;
+}
+
+}  // namespace
+
+Unit make_unit(const Signature& signature, Arch arch, Debug debug) {
+  Unit unit;
+  unit.signature = &signature;
+  unit.arch = arch;
+  unit.text = render_unit(signature);
+  unit.options = canonical_options(*signature.tmpl, debug);
+  unit.key = make_key(unit.text, signature.tmpl->bundle_sha256, arch, unit.options);
+  return unit;
+}
+
+ArtifactSource::ArtifactSource(const RuntimeOptions& options, Logger logger)
+    : options_(options), logger_(std::move(logger)) {
+  if (!options.memory_only) directory_.emplace(directory_options(options), logger_);
+}
+
+ArtifactSource::~ArtifactSource() { leave(); }
+
+std::optional<ToolchainLocation> ArtifactSource::toolchain(
+    std::optional<CompilerRelease> driver_release) {
+  const std::lock_guard lock(mutex_);
+  if (!searched_) {
+    ToolchainSearch search;
+    search.explicit_path = options_.nvrtc;
+    search.cuda_home = options_.cuda_home;
+    search.max_release = driver_release_ = driver_release;
+    toolchain_ = find_toolchain(search, &tried_);
+    searched_ = true;
+  }
+  return toolchain_;
+}
+
+std::optional<Artifact> ArtifactSource::find(const Unit& unit) {
+  if (!directory_) return std::nullopt;
+  const auto location = toolchain(std::nullopt);
+  EntryQuery query;
+  query.key = unit.key;
+  if (location) query.toolchain = location->id;
+  query.policy = options_.toolchain_policy;
+  query.max_cuda_major = driver_release_ ? driver_release_->major : std::uint16_t{0};
+  Miss miss;
+  auto entry = directory_->find(query, &miss);
+  if (!entry) {
+    if (miss.reason != MissReason::kAbsent) {
+      logger_.info(fmt::format("find {}: {}: {}", unit.name(), name_of(miss.reason), miss.detail));
+    }
+    return std::nullopt;
+  }
+  if (entry->artifact.arch != unit.arch || entry->artifact.symbol != unit.signature->symbol()) {
+    quarantine(unit, entry->artifact);
+    return std::nullopt;
+  }
+  disk_hits_.fetch_add(1, std::memory_order_relaxed);
+  return std::move(entry->artifact);
+}
+
+FlightLock ArtifactSource::claim(const Unit& unit) {
+  // A compile that took long before is given as long again, four times over.
+  const auto patience = std::max(
+      options_.lock_timeout,
+      std::chrono::milliseconds(4 * last_compile_ms_.load(std::memory_order_relaxed)));
+  static const Directory nowhere(DirectoryOptions{{}, false, true}, Logger::silent());
+  FlightLock lock = FlightLock::acquire(directory_ ? *directory_ : nowhere, unit.key,
+                                        FlightLock::Clock::now() + patience);
+  if (lock.waited()) lock_waits_.fetch_add(1, std::memory_order_relaxed);
+  if (lock.state() == LockState::kTimedOut) {
+    lock_timeouts_.fetch_add(1, std::memory_order_relaxed);
+    logger_.warning(fmt::format(
+        "wait for another process that compiles {}: {} ms have passed; compiling it here too",
+        unit.name(), patience.count()));
+  }
+  return lock;
+}
+
+Compiler& ArtifactSource::compiler_on_worker() {
+  if (compiler_) return *compiler_;
+  const auto location = toolchain(std::nullopt);
+  if (!location) {
+    throw Error(ErrorCode::kNoCompiler,
+                fmt::format("find NVRTC: none of these has one: {}; install CUDA's nvrtc, or name "
+                            "one with CUBINET_NVRTC",
+                            fmt::join(tried_, "; ")));
+  }
+  return compiler_.emplace(*location);
+}
+
+Artifact ArtifactSource::compile_on_worker(const Unit& unit) {
+  const table::Template& tmpl = *unit.signature->tmpl;
+  Compiler& compiler = compiler_on_worker();
+  const std::vector<SourceHeader> headers = headers_of(tmpl);
+  const std::string symbol = unit.signature->symbol();
+  const std::string unit_name = symbol + ".cu";
+  const std::string signature = unit.name();
+  const std::string constants = unit.signature->constants_text();
+  const std::string standalone = render_standalone(*unit.signature);
+  CompileRequest request;
+  request.unit = unit.text;
+  request.unit_name = unit_name;
+  request.headers = headers;
+  request.arch = unit.arch;
+  request.options = unit.options;
+  request.symbol = symbol;
+  request.signature = signature;
+  request.constants = constants;
+  request.forbid_spills = tmpl.forbid_spills;
+  request.forbid_serialized_wgmma = tmpl.forbid_serialized_wgmma;
+  request.standalone = standalone;
+  request.reproduction_dir = options_.reproduction_dir;
+  if (request.reproduction_dir.empty()) {
+    request.reproduction_dir = directory_ ? directory_->root() / "failed" : "/tmp";
+  }
+  return compiler.compile(request);
+}
+
+Artifact ArtifactSource::compile(const Unit& unit) {
+  misses_.fetch_add(1, std::memory_order_relaxed);
+  std::optional<Artifact> artifact;
+  try {
+    worker_.run([&] { artifact = compile_on_worker(unit); });
+  } catch (...) {
+    compile_failures_.fetch_add(1, std::memory_order_relaxed);
+    throw;
+  }
+  compiles_.fetch_add(1, std::memory_order_relaxed);
+  last_compile_ms_.store(static_cast<std::int64_t>(artifact->facts.compile_ms),
+                         std::memory_order_relaxed);
+  logger_.info(fmt::format("compiled {} in {:.0f} ms", unit.name(), artifact->facts.compile_ms));
+  return std::move(*artifact);
+}
+
+std::string ArtifactSource::publish(const Unit& unit, const Artifact& artifact) {
+  if (!directory_) return "the cache is in memory only";
+  if (options_.mode != Mode::kAuto) return "the cache is read-only";
+  const PublishResult result = directory_->publish(entry_of(unit, artifact));
+  return result.ok ? std::string() : result.what;
+}
+
+void ArtifactSource::quarantine(const Unit& unit, const Artifact& artifact) {
+  if (directory_) {
+    directory_->quarantine(unit.key, artifact.toolchain, Damage::kRefusedByDriver);
+  }
+}
+
+Error ArtifactSource::frozen_miss(const Unit& unit) const {
+  return make_frozen_miss(directory(), *unit.signature, unit.arch);
+}
+
+Stats ArtifactSource::stats() const {
+  Stats stats;
+  stats.disk_hits = disk_hits_.load(std::memory_order_relaxed);
+  stats.misses = misses_.load(std::memory_order_relaxed);
+  stats.compiles = compiles_.load(std::memory_order_relaxed);
+  stats.compile_failures = compile_failures_.load(std::memory_order_relaxed);
+  stats.lock_waits = lock_waits_.load(std::memory_order_relaxed);
+  stats.lock_timeouts = lock_timeouts_.load(std::memory_order_relaxed);
+  if (directory_) {
+    const DirectoryStats disk = directory_->stats();
+    stats.published = disk.published;
+    stats.publish_failures = disk.publish_failures;
+    stats.quarantined = disk.quarantined;
+  }
+  return stats;
+}
+
+}  // namespace jit::inline v1

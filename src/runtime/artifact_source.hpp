@@ -1,0 +1,98 @@
+// Artifact source: where a compiled unit comes from, from the disk down to the compiler.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "cache/directory.hpp"
+#include "cache/single_flight.hpp"
+#include "compile/compiler.hpp"
+#include "compile/toolchain.hpp"
+#include "jit/runtime.hpp"
+#include "runtime/fork_support.hpp"
+#include "runtime/worker.hpp"
+#include "signature/artifact.hpp"
+#include "signature/key.hpp"
+#include "signature/signature.hpp"
+
+namespace jit::inline v1 {
+
+// Unit is one compile as it is asked for: what a key stands for.
+struct Unit {
+  const Signature* signature = nullptr;
+  Arch arch;
+  std::string text;
+  std::vector<std::string> options;
+  UnitKey key;
+  std::string name() const { return signature->text(arch); }
+};
+
+// Renders the unit and takes its key. Pure. Lifetime: refers to `signature`.
+Unit make_unit(const Signature& signature, Arch arch, Debug debug);
+
+// Threads: any. Fork: usable in the child.
+class ArtifactSource final : private ForkAware {
+ public:
+  ArtifactSource(const RuntimeOptions& options, Logger logger);
+  ~ArtifactSource() override;
+
+  // NVRTC as it was found, without loading it; looked for once. `driver_release`, if known at the
+  // first call, excludes compilers that the driver cannot follow.
+  std::optional<ToolchainLocation> toolchain(std::optional<CompilerRelease> driver_release);
+
+  // Looks the unit up on disk; loads no compiler. A damaged entry is a miss.
+  std::optional<Artifact> find(const Unit& unit);
+
+  // The claim of this process on the unit, waited for at most RuntimeOptions::lock_timeout.
+  FlightLock claim(const Unit& unit);
+
+  // Compiles on the worker thread. Errors: kNoCompiler with all places tried, kUnsupportedArch,
+  // kCompileFailed. Cost: NVRTC's, plus under 10 %.
+  Artifact compile(const Unit& unit);
+
+  // Puts the artifact on disk unless the mode forbids it. Returns: why not, else an empty string.
+  std::string publish(const Unit& unit, const Artifact& artifact);
+
+  // Tells the cache that the driver refused these bytes although their checksum holds.
+  void quarantine(const Unit& unit, const Artifact& artifact);
+
+  // The error of a miss in frozen mode: signature, nearest entry, command.
+  Error frozen_miss(const Unit& unit) const;
+
+  Worker& worker() noexcept { return worker_; }
+  // Null where the Runtime keeps kernels in memory only.
+  const Directory* directory() const noexcept { return directory_ ? &*directory_ : nullptr; }
+  Stats stats() const;
+
+ private:
+  void before_fork() noexcept override { mutex_.lock(); }
+  void after_fork(bool) noexcept override { mutex_.unlock(); }
+  Compiler& compiler_on_worker();
+  Artifact compile_on_worker(const Unit& unit);
+
+  const RuntimeOptions& options_;
+  Logger logger_;
+  std::optional<Directory> directory_;
+  Worker worker_;
+
+  std::mutex mutex_;  // the search for a toolchain
+  bool searched_ = false;
+  std::optional<ToolchainLocation> toolchain_;
+  std::optional<CompilerRelease> driver_release_;
+  std::vector<std::string> tried_;
+  std::optional<Compiler> compiler_;  // the worker's own
+
+  std::atomic<std::uint64_t> compiles_{0};
+  std::atomic<std::uint64_t> compile_failures_{0};
+  std::atomic<std::uint64_t> disk_hits_{0};
+  std::atomic<std::uint64_t> misses_{0};
+  std::atomic<std::uint64_t> lock_waits_{0};
+  std::atomic<std::uint64_t> lock_timeouts_{0};
+  std::atomic<std::int64_t> last_compile_ms_{0};
+};
+
+}  // namespace jit::inline v1

@@ -1,0 +1,54 @@
+#include "runtime/fork_support.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace jit::inline v1 {
+namespace {
+
+struct Listed {
+  std::mutex mutex;
+  std::vector<ForkAware*> objects;
+};
+
+// Never destroyed: a fork may come after main has returned.
+Listed& listed() {
+  static auto* const instance = new Listed;
+  return *instance;
+}
+
+void prepare() {
+  listed().mutex.lock();
+  for (ForkAware* object : listed().objects) object->before_fork();
+}
+
+void finish(bool in_child) {
+  const auto& objects = listed().objects;
+  std::for_each(objects.rbegin(), objects.rend(),
+                [&](ForkAware* object) { object->after_fork(in_child); });
+  listed().mutex.unlock();
+}
+
+}  // namespace
+
+ForkAware::ForkAware() {
+  static const int handlers = pthread_atfork(
+      prepare, [] { finish(false); }, [] { finish(true); });
+  static_cast<void>(handlers);
+  const std::lock_guard lock(listed().mutex);
+  listed().objects.push_back(this);
+}
+
+ForkAware::~ForkAware() { leave(); }
+
+void ForkAware::leave() noexcept {
+  if (!listed_) return;
+  const std::lock_guard lock(listed().mutex);
+  auto& objects = listed().objects;
+  objects.erase(std::remove(objects.begin(), objects.end(), this), objects.end());
+  listed_ = false;
+}
+
+}  // namespace jit::inline v1

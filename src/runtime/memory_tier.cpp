@@ -1,0 +1,119 @@
+#include "runtime/memory_tier.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace jit::inline v1 {
+
+MemoryTier::MemoryTier() : changed_(new std::condition_variable) {}
+
+MemoryTier::~MemoryTier() {
+  leave();
+  // Unloading after exit has begun would call a driver that may be gone.
+  if (process_is_exiting()) {
+    for (auto& kernel : kernels_) static_cast<void>(kernel.release());
+  }
+  delete changed_;
+}
+
+SignatureSlot& MemoryTier::slot_of(Signature signature, Debug debug) {
+  // The template's address keeps apart templates of one name that were added one after the other.
+  std::string text = fmt::format("{}#{}#{}", signature.text(), name_of(debug),
+                                 static_cast<const void*>(signature.tmpl));
+  const std::lock_guard lock(mutex_);
+  const auto known = by_text_.find(text);
+  if (known != by_text_.end()) return *known->second;
+  SignatureSlot& slot = slots_.emplace_back();
+  slot.signature = std::move(signature);
+  slot.debug = debug;
+  by_text_.emplace(std::move(text), &slot);
+  return slot;
+}
+
+MemoryTier::Claim MemoryTier::claim(SignatureSlot& slot, std::size_t capability) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (slot.loaded[capability].load(std::memory_order_acquire) != nullptr) {
+      return {*this, slot, capability, false, nullptr};
+    }
+    const std::shared_ptr<Attempt> attempt = slot.attempts[capability];
+    if (attempt == nullptr) {
+      slot.attempts[capability] = std::make_shared<Attempt>();
+      return {*this, slot, capability, true, slot.attempts[capability]};
+    }
+    changed_->wait(lock, [&] { return attempt->done; });
+    if (attempt->error != nullptr) std::rethrow_exception(attempt->error);
+  }
+}
+
+std::optional<MemoryTier::Claim> MemoryTier::try_claim(SignatureSlot& slot,
+                                                       std::size_t capability) {
+  const std::lock_guard lock(mutex_);
+  if (slot.loaded[capability].load(std::memory_order_acquire) != nullptr) {
+    return Claim(*this, slot, capability, false, nullptr);
+  }
+  if (slot.attempts[capability] != nullptr) return std::nullopt;
+  slot.attempts[capability] = std::make_shared<Attempt>();
+  return Claim(*this, slot, capability, true, slot.attempts[capability]);
+}
+
+void MemoryTier::before_fork() noexcept { mutex_.lock(); }
+
+void MemoryTier::after_fork(bool in_child) noexcept {
+  if (in_child) {
+    for (SignatureSlot& slot : slots_) slot.attempts = {};
+    changed_ = new std::condition_variable;
+  }
+  mutex_.unlock();
+}
+
+MemoryTier::Claim::Claim(MemoryTier& tier, SignatureSlot& slot, std::size_t capability, bool leads,
+                         std::shared_ptr<Attempt> attempt)
+    : tier_(tier),
+      slot_(slot),
+      capability_(capability),
+      leads_(leads),
+      attempt_(std::move(attempt)) {}
+
+MemoryTier::Claim::Claim(Claim&& other) noexcept
+    : tier_(other.tier_),
+      slot_(other.slot_),
+      capability_(other.capability_),
+      leads_(std::exchange(other.leads_, false)),
+      attempt_(std::move(other.attempt_)) {}
+
+MemoryTier::Claim::~Claim() {
+  if (attempt_ == nullptr) return;
+  finish(std::make_exception_ptr(
+      Error(ErrorCode::kInternal, "get a kernel: its leader ended without an outcome")));
+}
+
+detail::LoadedKernel& MemoryTier::Claim::serve(std::unique_ptr<detail::LoadedKernel> kernel) {
+  detail::LoadedKernel& loaded = *kernel;
+  {
+    const std::lock_guard lock(tier_.mutex_);
+    tier_.kernels_.push_back(std::move(kernel));
+    slot_.loaded[capability_].store(&loaded, std::memory_order_release);
+  }
+  finish(nullptr);
+  return loaded;
+}
+
+void MemoryTier::Claim::fail(std::exception_ptr error) { finish(std::move(error)); }
+
+void MemoryTier::Claim::abandon() {
+  finish(nullptr);
+}
+
+void MemoryTier::Claim::finish(std::exception_ptr error) {
+  const std::lock_guard lock(tier_.mutex_);
+  attempt_->done = true;
+  attempt_->error = std::move(error);
+  // In a forked child the slot may have a younger attempt by now.
+  if (slot_.attempts[capability_] == attempt_) slot_.attempts[capability_] = nullptr;
+  attempt_ = nullptr;
+  tier_.changed_->notify_all();
+}
+
+}  // namespace jit::inline v1

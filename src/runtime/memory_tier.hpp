@@ -1,0 +1,95 @@
+// Memory tier: one slot per signature, and who is at work on it.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "load/loaded_kernel.hpp"
+#include "runtime/fork_support.hpp"
+#include "signature/key.hpp"
+#include "signature/signature.hpp"
+
+namespace jit::inline v1 {
+
+// GPUs of more different capabilities than this share no process that we know of.
+inline constexpr std::size_t kMaxCapabilities = 8;
+
+// One attempt to get a kernel; its outcome reaches everybody who waits for it.
+struct Attempt {
+  bool done = false;
+  std::exception_ptr error;
+};
+
+// SignatureSlot holds the loaded kernels of one signature, one per compute capability.
+struct SignatureSlot {
+  Signature signature;
+  Debug debug = Debug::kNone;
+  // Lock-free for readers; set once and never cleared.
+  std::array<std::atomic<detail::LoadedKernel*>, kMaxCapabilities> loaded{};
+  // Under the tier's mutex: who is at work.
+  std::array<std::shared_ptr<Attempt>, kMaxCapabilities> attempts{};
+};
+
+// MemoryTier only grows: slots and kernels live until it ends.
+// Threads: any. Fork: a child forgets attempts, whose threads it does not have.
+class MemoryTier final : private ForkAware {
+ public:
+  MemoryTier();
+  ~MemoryTier() override;
+
+  // The slot of a signature; made if there is none.
+  SignatureSlot& slot_of(Signature signature, Debug debug);
+
+  // Claim is the right to work on a slot, or the outcome of somebody else's work.
+  class Claim {
+   public:
+    Claim(Claim&& other) noexcept;
+    Claim& operator=(Claim&&) = delete;
+    ~Claim();  // a leader that ends without serve() or fail() fails with kInternal
+    bool leads() const noexcept { return leads_; }
+    // Hands the kernel to the tier and to all waiters. Requires: leads().
+    detail::LoadedKernel& serve(std::unique_ptr<detail::LoadedKernel> kernel);
+    // Hands the error to all waiters; the next call may try again. Requires: leads().
+    void fail(std::exception_ptr error);
+    // Gives the claim up without an outcome; somebody who waits may lead. Requires: leads().
+    void abandon();
+
+   private:
+    friend class MemoryTier;
+    Claim(MemoryTier& tier, SignatureSlot& slot, std::size_t capability, bool leads,
+          std::shared_ptr<Attempt> attempt);
+    void finish(std::exception_ptr error);
+    MemoryTier& tier_;
+    SignatureSlot& slot_;
+    std::size_t capability_;
+    bool leads_;
+    std::shared_ptr<Attempt> attempt_;
+  };
+
+  // Leads if nobody is at work and the kernel is not there; else waits for the one who is, and
+  // throws that one's error. A Claim that does not lead means that the kernel is there.
+  Claim claim(SignatureSlot& slot, std::size_t capability);
+  // The same, but nullopt instead of waiting.
+  std::optional<Claim> try_claim(SignatureSlot& slot, std::size_t capability);
+
+ private:
+  void before_fork() noexcept override;
+  void after_fork(bool in_child) noexcept override;
+
+  std::mutex mutex_;
+  std::condition_variable* changed_;  // made anew in a child
+  std::map<std::string, SignatureSlot*> by_text_;
+  std::deque<SignatureSlot> slots_;
+  std::vector<std::unique_ptr<detail::LoadedKernel>> kernels_;
+};
+
+}  // namespace jit::inline v1

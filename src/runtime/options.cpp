@@ -1,0 +1,104 @@
+#include <fmt/format.h>
+
+#include <charconv>
+#include <optional>
+
+#include "base/environment.hpp"
+#include "jit/error.hpp"
+#include "jit/runtime.hpp"
+
+namespace jit::inline v1 {
+namespace {
+
+[[noreturn]] void refuse(std::string_view variable, std::string_view value,
+                         std::string_view expected) {
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("read {}: \"{}\" is not valid; expected {}", variable, value, expected));
+}
+
+void read_mode(RuntimeOptions& options) {
+  const auto text = get_env("CUBINET_MODE");
+  if (!text || *text == "auto") return;
+  if (*text == "readonly") options.mode = Mode::kReadOnly;
+  else if (*text == "frozen") options.mode = Mode::kFrozen;
+  else refuse("CUBINET_MODE", *text, "auto, readonly or frozen");
+}
+
+void read_toolchain(RuntimeOptions& options) {
+  const auto text = get_env("CUBINET_TOOLCHAIN");
+  if (!text || *text == "exact") return;
+  if (*text == "release") options.toolchain_policy = ToolchainPolicy::kRelease;
+  else if (*text == "any") options.toolchain_policy = ToolchainPolicy::kAny;
+  else refuse("CUBINET_TOOLCHAIN", *text, "exact, release or any");
+}
+
+void read_trust(RuntimeOptions& options) {
+  const auto text = get_env("CUBINET_TRUST");
+  if (!text || *text == "private") return;
+  if (*text != "group") refuse("CUBINET_TRUST", *text, "private or group");
+  options.trust_group = true;
+}
+
+void read_log(RuntimeOptions& options) {
+  const auto text = get_env("CUBINET_LOG");
+  if (!text || *text == "warning") return;
+  if (*text == "debug") options.log_level = LogLevel::kDebug;
+  else if (*text == "info") options.log_level = LogLevel::kInfo;
+  else if (*text == "error") options.log_level = LogLevel::kError;
+  else if (*text == "off") options.log_sink = [](LogLevel, std::string_view) {};
+  else refuse("CUBINET_LOG", *text, "debug, info, warning, error or off");
+}
+
+void read_lock_timeout(RuntimeOptions& options) {
+  const auto text = get_env("CUBINET_LOCK_TIMEOUT_MS");
+  if (!text) return;
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+  if (error != std::errc{} || end != text->data() + text->size() || value < 0) {
+    refuse("CUBINET_LOCK_TIMEOUT_MS", *text, "a number of milliseconds");
+  }
+  options.lock_timeout = std::chrono::milliseconds(value);
+}
+
+void read_cache_dir(RuntimeOptions& options) {
+  const auto text = get_env("CUBINET_CACHE_DIR");
+  if (!text) return;
+  if (*text == "none") {
+    options.memory_only = true;
+    return;
+  }
+  options.cache_dir = *text;
+  if (!options.cache_dir.is_absolute()) {
+    refuse("CUBINET_CACHE_DIR", *text, "an absolute path, or none");
+  }
+}
+
+std::vector<std::filesystem::path> split_path(std::string_view text) {
+  std::vector<std::filesystem::path> paths;
+  while (!text.empty()) {
+    const std::string_view part = text.substr(0, text.find(':'));
+    text.remove_prefix(std::min(text.size(), part.size() + 1));
+    if (!part.empty()) paths.emplace_back(part);
+  }
+  return paths;
+}
+
+}  // namespace
+
+RuntimeOptions RuntimeOptions::from_environment() {
+  RuntimeOptions options;
+  read_cache_dir(options);
+  read_mode(options);
+  read_toolchain(options);
+  read_trust(options);
+  read_log(options);
+  read_lock_timeout(options);
+  options.template_path = split_path(get_env("CUBINET_TEMPLATE_PATH").value_or(""));
+  options.nvrtc = get_env("CUBINET_NVRTC").value_or("");
+  options.driver = get_env("CUBINET_DRIVER").value_or("");
+  options.cuda_home = get_env("CUDA_HOME").value_or("");
+  options.reproduction_dir = get_env("CUBINET_FAILED_DIR").value_or("");
+  return options;
+}
+
+}  // namespace jit::inline v1

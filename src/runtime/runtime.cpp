@@ -1,0 +1,215 @@
+#include "jit/runtime.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "runtime/owned_request.hpp"
+#include "runtime/runtime_impl.hpp"
+#include "signature/manifest.hpp"
+
+namespace jit::inline v1 {
+namespace {
+
+std::span<const Constant> span_of(std::initializer_list<Constant> constants) {
+  return {constants.begin(), constants.size()};
+}
+
+}  // namespace
+
+Runtime::Impl::Impl(RuntimeOptions options)
+    : options_(std::move(options)),
+      logger_(options_.log_sink, options_.log_level),
+      templates_({options_.template_path, options_.cuda_home}),
+      devices_(options_.driver),
+      source_(options_, logger_) {}
+
+const table::Template* Runtime::Impl::known_template(std::string_view name) const noexcept {
+  for (const auto& cell : known_templates_) {
+    const KnownTemplate* known = cell.load(std::memory_order_acquire);
+    if (known == nullptr) return nullptr;
+    if (known->name == name) return known->tmpl;
+  }
+  return nullptr;
+}
+
+void Runtime::Impl::remember_template(const table::Template& tmpl) {
+  const std::lock_guard lock(known_mutex_);
+  if (known_template(tmpl.name) != nullptr || known_storage_.size() == kMaxKnownTemplates) return;
+  const KnownTemplate& known = known_storage_.emplace_back(std::string(tmpl.name), &tmpl);
+  known_templates_[known_storage_.size() - 1].store(&known, std::memory_order_release);
+}
+
+MemoRequest Runtime::Impl::memo_request(const KernelRequest& request,
+                                        const table::Template* tmpl) const {
+  MemoRequest memo{request.name, request.constants, {}, request.options.debug};
+  // No size at all is a spelling of its own: it needs no template to be told apart.
+  memo.steps.fill(0xff);
+  if (!request.sizes.empty()) memo.steps = steps_of(*tmpl, request.sizes);
+  return memo;
+}
+
+detail::LoadedKernel* Runtime::Impl::find_in_memory(const KernelRequest& request) {
+  const table::Template* tmpl = nullptr;
+  if (!request.sizes.empty()) {
+    tmpl = known_template(request.name);
+    if (tmpl == nullptr) return nullptr;
+  }
+  const SignatureSlot* slot = memo_.find(memo_request(request, tmpl));
+  if (slot == nullptr || !devices_.ready()) return nullptr;
+  const std::size_t capability = devices_.capability_index(request.options.device);
+  return slot->loaded[capability].load(std::memory_order_acquire);
+}
+
+SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request) {
+  const table::Template& tmpl = templates_.find(request.name);
+  SignatureSlot& slot = memory_.slot_of(resolve(tmpl, request.constants, request.sizes),
+                                        request.options.debug);
+  remember_template(tmpl);
+  memo_.insert(memo_request(request, &tmpl), slot);
+  return slot;
+}
+
+Arch Runtime::Impl::arch_for(const Signature& signature, std::size_t capability) {
+  const auto location = source_.toolchain(devices_.driver().version());
+  std::optional<CompilerRelease> release;
+  if (location) release = location->id.release;
+  const Arch arch =
+      choose_arch(signature.tmpl->target, devices_.capability(capability), release);
+  check_capability(*signature.tmpl, arch);
+  return arch;
+}
+
+LoadResult Runtime::Impl::try_load(const Unit& unit, const Artifact& artifact) {
+  KernelInfo info;
+  info.name = unit.signature->tmpl->name;
+  info.signature = unit.name();
+  info.symbol = artifact.symbol;
+  info.arch = unit.arch.text();
+  info.params_bytes = artifact.facts.params_bytes;
+  info.registers = artifact.facts.registers;
+  info.smem_bytes = artifact.facts.smem_bytes;
+  info.spill_bytes = artifact.facts.spill_bytes();
+  info.max_threads = artifact.facts.max_threads;
+  return load_kernel(devices_.driver(), artifact, std::move(info));
+}
+
+Kernel Runtime::Impl::ready(detail::LoadedKernel& kernel, const KernelOptions& options) {
+  // A kernel asked for by ordinal may be meant for another context than the current one.
+  if (options.device < 0) kernel.prepare_if_current();
+  return kernel.view();
+}
+
+std::optional<Kernel> Runtime::Impl::try_get(const KernelRequest& request) {
+  if (detail::LoadedKernel* kernel = find_in_memory(request)) {
+    return ready(*kernel, request.options);
+  }
+  SignatureSlot& slot = slot_of(request);
+  devices_.driver();
+  const std::size_t capability = devices_.capability_index(request.options.device);
+  auto claim = memory_.try_claim(slot, capability);
+  if (!claim) return std::nullopt;
+  if (!claim->leads()) {
+    return ready(*slot.loaded[capability].load(std::memory_order_acquire), request.options);
+  }
+  try {
+    const Unit unit = make_unit(slot.signature, arch_for(slot.signature, capability), slot.debug);
+    if (auto kernel = find_and_load(unit)) return claim->serve(std::move(kernel)).view();
+    claim->abandon();
+    return std::nullopt;
+  } catch (...) {
+    claim->fail(std::current_exception());
+    throw;
+  }
+}
+
+void Runtime::Impl::prefetch(const KernelRequest& request) {
+  static_cast<void>(slot_of(request));  // a bad request is refused here and now
+  Driver& driver = devices_.driver();
+  CudaContext context = nullptr;
+  driver.api().context_current(&context);
+  auto owned = std::make_shared<const OwnedRequest>(request.name, request.constants, request.sizes,
+                                                   request.options);
+  source_.worker().post([this, owned, context] {
+    try {
+      std::optional<ContextScope> scope;
+      if (context != nullptr) scope.emplace(devices_.driver(), context);
+      get({owned->name(), owned->constants(), owned->sizes(), owned->options()});
+    } catch (const std::exception& error) {
+      logger_.warning(fmt::format("prefetch {}: {}", owned->name(), error.what()));
+    }
+  });
+}
+
+Runtime::Runtime(RuntimeOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Runtime::~Runtime() = default;
+
+Runtime& Runtime::shared() {
+  // Never destroyed: kernels stay valid until the process ends, and nothing calls a driver that
+  // has shut down before us.
+  static Runtime* const instance = new Runtime(RuntimeOptions::from_environment());
+  return *instance;
+}
+
+Kernel Runtime::get_kernel(std::string_view name, std::initializer_list<Constant> constants,
+                           const Sizes& sizes, const KernelOptions& options) {
+  return impl_->get({name, span_of(constants), sizes, options});
+}
+
+Kernel Runtime::get_kernel(std::string_view name, std::span<const Constant> constants,
+                           const Sizes& sizes, const KernelOptions& options) {
+  return impl_->get({name, constants, sizes, options});
+}
+
+std::optional<Kernel> Runtime::try_get_kernel(std::string_view name,
+                                              std::span<const Constant> constants,
+                                              const Sizes& sizes, const KernelOptions& options) {
+  return impl_->try_get({name, constants, sizes, options});
+}
+
+void Runtime::prefetch(std::string_view name, std::span<const Constant> constants,
+                       const Sizes& sizes, const KernelOptions& options) {
+  impl_->prefetch({name, constants, sizes, options});
+}
+
+PrecompileReport Runtime::precompile(std::string_view name, std::span<const Constant> constants,
+                                     const Sizes& sizes, std::string_view arch, Debug debug) {
+  const auto parsed = Arch::parse(arch);
+  if (!parsed) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("precompile {}: \"{}\" is no architecture; expected one such as sm_90a",
+                            name, arch));
+  }
+  const table::Template& tmpl = impl_->templates().find(name);
+  return impl_->precompile(resolve(tmpl, constants, sizes), *parsed, debug);
+}
+
+void Runtime::add_templates(const std::filesystem::path& directory) {
+  impl_->templates().add(directory);
+}
+
+Stats Runtime::stats() const { return impl_->stats(); }
+const RuntimeOptions& Runtime::options() const noexcept { return impl_->options(); }
+
+Kernel get_kernel(std::string_view name, std::initializer_list<Constant> constants,
+                  const Sizes& sizes, const KernelOptions& options) {
+  return Runtime::shared().get_kernel(name, constants, sizes, options);
+}
+
+Kernel get_kernel(std::string_view name, std::span<const Constant> constants, const Sizes& sizes,
+                  const KernelOptions& options) {
+  return Runtime::shared().get_kernel(name, constants, sizes, options);
+}
+
+std::optional<Kernel> try_get_kernel(std::string_view name, std::span<const Constant> constants,
+                                     const Sizes& sizes, const KernelOptions& options) {
+  return Runtime::shared().try_get_kernel(name, constants, sizes, options);
+}
+
+void prefetch(std::string_view name, std::span<const Constant> constants, const Sizes& sizes,
+              const KernelOptions& options) {
+  Runtime::shared().prefetch(name, constants, sizes, options);
+}
+
+}  // namespace jit::inline v1

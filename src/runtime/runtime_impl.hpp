@@ -1,0 +1,82 @@
+// Runtime::Impl: the parts of a Runtime, and the story of one call.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/log.hpp"
+#include "jit/runtime.hpp"
+#include "runtime/artifact_source.hpp"
+#include "runtime/devices.hpp"
+#include "runtime/memory_tier.hpp"
+#include "runtime/request_memo.hpp"
+#include "runtime/template_registry.hpp"
+
+namespace jit::inline v1 {
+
+// One call of get_kernel.
+struct KernelRequest {
+  std::string_view name;
+  std::span<const Constant> constants;
+  const Sizes& sizes;
+  const KernelOptions& options;
+};
+
+class Runtime::Impl {
+ public:
+  explicit Impl(RuntimeOptions options);
+
+  Kernel get(const KernelRequest& request);
+  std::optional<Kernel> try_get(const KernelRequest& request);
+  void prefetch(const KernelRequest& request);
+  PrecompileReport precompile(const Signature& signature, Arch arch, Debug debug);
+
+  const RuntimeOptions& options() const noexcept { return options_; }
+  TemplateRegistry& templates() noexcept { return templates_; }
+  ArtifactSource& source() noexcept { return source_; }
+  Devices& devices() noexcept { return devices_; }
+  Stats stats() const { return source_.stats(); }
+
+ private:
+  // A template by name without a lock, for requests with sizes.
+  struct KnownTemplate {
+    std::string name;
+    const table::Template* tmpl;
+  };
+  static constexpr std::size_t kMaxKnownTemplates = 64;
+
+  // The kernel if it is in memory; takes no lock, allocates nothing, never waits.
+  detail::LoadedKernel* find_in_memory(const KernelRequest& request);
+  const table::Template* known_template(std::string_view name) const noexcept;
+  void remember_template(const table::Template& tmpl);
+  MemoRequest memo_request(const KernelRequest& request, const table::Template* tmpl) const;
+  // Resolves the request and remembers its spelling.
+  SignatureSlot& slot_of(const KernelRequest& request);
+
+  Kernel get_slowly(const KernelRequest& request);
+  // The story: from a claimed signature to a kernel that everybody has.
+  Kernel build(MemoryTier::Claim claim, SignatureSlot& slot, std::size_t capability);
+  Arch arch_for(const Signature& signature, std::size_t capability);
+  std::unique_ptr<detail::LoadedKernel> load(const Unit& unit, const Artifact& artifact);
+  // An entry that the driver takes; one that it refuses because its bytes are broken is a miss.
+  std::unique_ptr<detail::LoadedKernel> find_and_load(const Unit& unit);
+  LoadResult try_load(const Unit& unit, const Artifact& artifact);
+  Kernel ready(detail::LoadedKernel& kernel, const KernelOptions& options);
+
+  RuntimeOptions options_;
+  Logger logger_;
+  TemplateRegistry templates_;
+  Devices devices_;  // before the kernels, which call its driver when they end
+  MemoryTier memory_;
+  RequestMemo memo_;
+  std::array<std::atomic<const KnownTemplate*>, kMaxKnownTemplates> known_templates_{};
+  std::mutex known_mutex_;
+  std::deque<KnownTemplate> known_storage_;
+  ArtifactSource source_;  // last: its worker ends first
+};
+
+}  // namespace jit::inline v1

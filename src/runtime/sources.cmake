@@ -1,0 +1,14 @@
+set(CUBINET_SOURCES_RUNTIME
+    artifact_source.cpp
+    call_site.cpp
+    devices.cpp
+    fork_support.cpp
+    frozen_miss.cpp
+    memory_tier.cpp
+    options.cpp
+    owned_request.cpp
+    request_memo.cpp
+    runtime.cpp
+    story.cpp
+    template_registry.cpp
+    worker.cpp)

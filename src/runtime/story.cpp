@@ -1,0 +1,113 @@
+// The story of one call:
+//   request -> signature -> memory -> [one caller per signature goes on] -> render -> key -> disk
+//   -> compile -> check -> load -> serve -> publish
+#include <fmt/format.h>
+
+#include "compile/cubin_check.hpp"
+#include "runtime/runtime_impl.hpp"
+
+namespace jit::inline v1 {
+
+Kernel Runtime::Impl::get(const KernelRequest& request) {
+  // A warm process stops here: nothing is rendered, hashed, locked or allocated.
+  if (detail::LoadedKernel* kernel = find_in_memory(request)) {
+    return ready(*kernel, request.options);
+  }
+  return get_slowly(request);
+}
+
+Kernel Runtime::Impl::get_slowly(const KernelRequest& request) {
+  // Whatever may vary per request is refused or turned into a bucket here.
+  SignatureSlot& slot = slot_of(request);
+  devices_.driver();
+  const std::size_t capability = devices_.capability_index(request.options.device);
+  // One caller per signature goes on; the others wait for it and share its outcome.
+  MemoryTier::Claim claim = memory_.claim(slot, capability);
+  if (!claim.leads()) {
+    return ready(*slot.loaded[capability].load(std::memory_order_acquire), request.options);
+  }
+  return build(std::move(claim), slot, capability);
+}
+
+Kernel Runtime::Impl::build(MemoryTier::Claim claim, SignatureSlot& slot,
+                            std::size_t capability) {
+  try {
+    const Arch arch = arch_for(slot.signature, capability);
+    // The text itself is rendered and hashed, so a key never rests on a belief about it.
+    const Unit unit = make_unit(slot.signature, arch, slot.debug);
+    // A restarted process stops here, without the compiler.
+    if (auto kernel = find_and_load(unit)) return claim.serve(std::move(kernel)).view();
+    if (options_.mode == Mode::kFrozen) throw source_.frozen_miss(unit);
+    // One process per node goes on; the others find its entry when they get their turn.
+    const FlightLock flight = source_.claim(unit);
+    if (flight.waited()) {
+      if (auto kernel = find_and_load(unit)) return claim.serve(std::move(kernel)).view();
+    }
+    // Compiled and checked: what leaves the compiler is a cubin of this symbol for this arch.
+    const Artifact artifact = source_.compile(unit);
+    // The kernel is served before the disk is asked, so that no disk stands in its way.
+    const Kernel kernel = claim.serve(load(unit, artifact)).view();
+    source_.publish(unit, artifact);
+    return kernel;
+  } catch (...) {
+    // Nothing was published or remembered: the next call may try again.
+    claim.fail(std::current_exception());
+    throw;
+  }
+}
+
+std::unique_ptr<detail::LoadedKernel> Runtime::Impl::find_and_load(const Unit& unit) {
+  const auto artifact = source_.find(unit);
+  if (!artifact) return nullptr;
+  LoadResult result = try_load(unit, *artifact);
+  if (result.outcome == LoadOutcome::kLoaded) return std::move(result.kernel);
+  if (result.outcome != LoadOutcome::kRefused) result.raise();
+  // Only bytes that are wrong in themselves are thrown away; a refusal of sound ones is reported.
+  const CubinCheck check = check_cubin(artifact->cubin, unit.arch, artifact->symbol);
+  if (check) result.raise();
+  logger_.warning(fmt::format("load {}: {}; the entry is set aside and built again", unit.name(),
+                              check.reason));
+  source_.quarantine(unit, *artifact);
+  return nullptr;
+}
+
+std::unique_ptr<detail::LoadedKernel> Runtime::Impl::load(const Unit& unit,
+                                                          const Artifact& artifact) {
+  LoadResult result = try_load(unit, artifact);
+  if (result.outcome != LoadOutcome::kLoaded) result.raise();
+  return std::move(result.kernel);
+}
+
+PrecompileReport Runtime::Impl::precompile(const Signature& signature, Arch arch, Debug debug) {
+  check_capability(*signature.tmpl, arch);
+  source_.toolchain(devices_.driver_release());
+  const Unit unit = make_unit(signature, arch, debug);
+  PrecompileReport report;
+  report.name = signature.tmpl->name;
+  report.signature = unit.name();
+  report.arch = arch.text();
+  report.key = unit.key.hex();
+  std::optional<Artifact> artifact = source_.find(unit);
+  report.hit = artifact.has_value();
+  if (!artifact) {
+    if (options_.mode == Mode::kFrozen) throw source_.frozen_miss(unit);
+    const FlightLock flight = source_.claim(unit);
+    if (flight.waited()) artifact = source_.find(unit);
+    report.hit = artifact.has_value();
+    if (!artifact) {
+      artifact = source_.compile(unit);
+      const std::string why = source_.publish(unit, *artifact);
+      if (!why.empty()) {
+        throw Error(ErrorCode::kIo, fmt::format("precompile {}: {}", unit.name(), why));
+      }
+    }
+  }
+  report.compile_ms = artifact->facts.compile_ms;
+  report.registers = artifact->facts.registers;
+  report.smem_bytes = artifact->facts.smem_bytes;
+  report.spill_bytes = artifact->facts.spill_bytes();
+  report.cubin_bytes = artifact->cubin.size();
+  return report;
+}
+
+}  // namespace jit::inline v1

@@ -1,0 +1,85 @@
+#include "runtime/worker.hpp"
+
+#include <future>
+#include <memory>
+#include <utility>
+
+namespace jit::inline v1 {
+
+Worker::Worker() : wake_(new std::condition_variable) {}
+
+Worker::~Worker() {
+  leave();
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    jobs_.clear();
+  }
+  wake_->notify_all();
+  if (thread_ != nullptr) {
+    thread_->join();
+    delete thread_;
+  }
+  delete wake_;
+}
+
+void Worker::run(const std::function<void()>& job) {
+  if (std::this_thread::get_id() == thread_id_) return job();
+  std::packaged_task<void()> task(job);
+  std::future<void> done = task.get_future();
+  auto shared = std::make_shared<std::packaged_task<void()>>(std::move(task));
+  post([shared] { (*shared)(); });
+  done.get();
+}
+
+void Worker::post(std::function<void()> job) {
+  const std::lock_guard lock(mutex_);
+  start_locked();
+  jobs_.push_back(std::move(job));
+  wake_->notify_one();
+}
+
+void Worker::start_locked() {
+  if (thread_ != nullptr) return;
+  thread_ = new std::thread([this] { loop(); });
+  thread_id_ = thread_->get_id();
+}
+
+void Worker::loop() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_->wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+    if (stopping_) return;
+    const std::function<void()> job = std::move(jobs_.front());
+    jobs_.pop_front();
+    lock.unlock();
+    {
+      const std::lock_guard running(running_);
+      job();
+    }
+    lock.lock();
+  }
+}
+
+void Worker::before_fork() noexcept {
+  // The forking thread may be this one (a job that forks): it holds running_ already.
+  if (std::this_thread::get_id() != thread_id_) running_.lock();
+  mutex_.lock();
+}
+
+void Worker::after_fork(bool in_child) noexcept {
+  if (in_child) {
+    thread_ = nullptr;
+    const bool own_thread = std::this_thread::get_id() == thread_id_;
+    thread_id_ = {};
+    jobs_.clear();
+    wake_ = new std::condition_variable;
+    mutex_.unlock();
+    if (!own_thread) running_.unlock();
+    return;
+  }
+  mutex_.unlock();
+  if (std::this_thread::get_id() != thread_id_) running_.unlock();
+}
+
+}  // namespace jit::inline v1

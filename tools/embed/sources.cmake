@@ -1,0 +1,1 @@
+set(CUBINET_SOURCES_EMBED main.cpp table_writer.cpp)

@@ -42,7 +42,7 @@ class DeviceBuffer {
     return values;
   }
 
-  // Synchronous copies. Requires: the span is no longer than the buffer.
+  // Synchronous copies. Errors: kInvalidArgument if the span is longer than the buffer.
   void upload(std::span<const std::byte> from);
   void download(std::span<std::byte> to) const;
   // Stream-ordered; they may be captured.
@@ -58,6 +58,7 @@ class DeviceBuffer {
 
  private:
   void reset() noexcept;
+  void require_room(std::size_t bytes, const char* action) const;
   void swap(DeviceBuffer& other) noexcept {
     std::swap(driver_, other.driver_);
     std::swap(address_, other.address_);

@@ -3,5 +3,6 @@ set(CUBINET_SOURCES_LOAD
   driver.cpp
   graph.cpp
   kernel.cpp
+  load_kernel.cpp
   loaded_kernel.cpp
 )

@@ -1,0 +1,36 @@
+#include "jit/kernel.hpp"
+
+#include "load/loaded_kernel.hpp"
+
+namespace jit::inline v1 {
+namespace {
+
+[[noreturn]] void refuse_empty(const char* verb) {
+  throw Error(ErrorCode::kInvalidArgument,
+              std::string(verb) + ": the Kernel is empty; assign it from get_kernel");
+}
+
+}  // namespace
+
+void Kernel::launch_bytes(const LaunchConfig& config, const void* params,
+                          std::size_t params_bytes) const {
+  if (loaded_ == nullptr) refuse_empty("launch kernel");
+  loaded_->launch(config, params, params_bytes);
+}
+
+void Kernel::prepare() const {
+  if (loaded_ == nullptr) refuse_empty("prepare kernel");
+  loaded_->prepare();
+}
+
+int Kernel::max_active_blocks(int threads, std::size_t smem_bytes) const {
+  if (loaded_ == nullptr) refuse_empty("find occupancy");
+  return loaded_->max_active_blocks(threads, smem_bytes);
+}
+
+const KernelInfo& Kernel::info() const {
+  if (loaded_ == nullptr) refuse_empty("describe kernel");
+  return loaded_->info();
+}
+
+}  // namespace jit::inline v1

@@ -64,6 +64,7 @@ endif()
 cubinet_find_system_library(elf libelf.h "libelf-dev (elfutils)")
 cubinet_find_system_library(crypto openssl/sha.h "libssl-dev (OpenSSL 3)")
 
+find_package(Threads REQUIRED)
 add_library(cubinet_dependencies INTERFACE)
 target_include_directories(
   cubinet_dependencies SYSTEM INTERFACE "${xxhash_INCLUDE_DIR}" "${elf_INCLUDE_DIR}"
@@ -72,16 +73,19 @@ target_compile_definitions(cubinet_dependencies INTERFACE XXH_INLINE_ALL)
 target_link_libraries(
   cubinet_dependencies
   INTERFACE $<IF:$<BOOL:${CUBINET_PORTABLE}>,fmt::fmt-header-only,fmt::fmt>
-            nlohmann_json::nlohmann_json "${elf_LIBRARY}" "${crypto_LIBRARY}" ${CMAKE_DL_LIBS})
-find_package(Threads REQUIRED)
-target_link_libraries(cubinet_dependencies INTERFACE Threads::Threads)
+            nlohmann_json::nlohmann_json Threads::Threads "${crypto_LIBRARY}" ${CMAKE_DL_LIBS})
 
 if(CUBINET_PORTABLE)
   cubinet_find_system_library(z zlib.h zlib1g-dev)
-  target_link_libraries(cubinet_dependencies INTERFACE "${z_LIBRARY}")
-  # libelf reads zstd sections from 0.189 on.
-  find_library(zstd_LIBRARY NAMES libzstd.a)
-  if(zstd_LIBRARY)
-    target_link_libraries(cubinet_dependencies INTERFACE "${zstd_LIBRARY}")
-  endif()
+  find_library(zstd_LIBRARY NAMES libzstd.a) # libelf reads zstd sections from 0.189 on
+  set(elf_libraries "${elf_LIBRARY}" "${z_LIBRARY}" $<$<BOOL:${zstd_LIBRARY}>:${zstd_LIBRARY}>)
+  # Debian compiles libelf.a for executables alone; libcubinet.so finds a copy of libelf.so.1 beside
+  # itself.
+  find_library(elf_SHARED_LIBRARY NAMES libelf.so.1 REQUIRED)
+  configure_file("${elf_SHARED_LIBRARY}" "${CMAKE_LIBRARY_OUTPUT_DIRECTORY}/libelf.so.1" COPYONLY)
+  set(is_shared $<STREQUAL:$<TARGET_PROPERTY:TYPE>,SHARED_LIBRARY>)
+  target_link_libraries(
+    cubinet_dependencies INTERFACE "$<IF:${is_shared},${elf_SHARED_LIBRARY},${elf_libraries}>")
+else()
+  target_link_libraries(cubinet_dependencies INTERFACE "${elf_LIBRARY}")
 endif()

@@ -1,0 +1,157 @@
+#include "support/fake_state.hpp"
+
+#include <cstdlib>
+
+namespace jit::testing {
+namespace {
+
+std::vector<FakeDevice> devices_from(const char* text) {
+  if (text == nullptr) return {FakeDevice{}};
+  std::vector<FakeDevice> devices;
+  for (const char* at = text; at != nullptr && *at != 0;) {
+    FakeDevice device;
+    char* end = nullptr;
+    device.capability.major = static_cast<int>(std::strtol(at, &end, 10));
+    if (*end == '.') device.capability.minor = static_cast<int>(std::strtol(end + 1, &end, 10));
+    devices.push_back(device);
+    at = *end == ',' ? end + 1 : nullptr;
+  }
+  return devices;
+}
+
+std::uint64_t volume(const Dim3& extent) { return std::uint64_t{extent.x} * extent.y * extent.z; }
+
+}  // namespace
+
+FakeState& FakeState::get() {
+  static FakeState& instance = *new FakeState;
+  return instance;
+}
+
+FakeState::FakeState() {
+  reset(devices_from(std::getenv("FAKE_CUDA_DEVICES")));
+  if (const char* version = std::getenv("FAKE_CUDA_VERSION")) version_ = std::atoi(version);
+  read_failures(std::getenv("FAKE_CUDA_FAIL"));
+}
+
+void FakeState::read_failures(const char* text) {
+  std::string rest = text == nullptr ? "" : text;
+  while (!rest.empty()) {
+    const std::string row = rest.substr(0, rest.find(','));
+    rest.erase(0, row.size() + 1);
+    const std::size_t equals = row.find('=');
+    if (equals == std::string::npos) continue;
+    failures_[row.substr(0, equals)] = {std::atoi(row.c_str() + equals + 1), -1};
+  }
+}
+
+std::vector<FakeContext*>& FakeState::context_stack() {
+  thread_local std::vector<FakeContext*> stack;
+  return stack;
+}
+
+FakeContext* FakeState::current() {
+  const auto& stack = context_stack();
+  return stack.empty() ? nullptr : stack.back();
+}
+
+CudaCaptureMode& FakeState::thread_mode() {
+  thread_local CudaCaptureMode mode = kCudaCaptureGlobal;
+  return mode;
+}
+
+void FakeState::reset(std::vector<FakeDevice> new_devices) {
+  const std::scoped_lock lock(mutex);
+  devices = std::move(new_devices);
+  primary.assign(devices.size(), nullptr);
+  captures.clear();
+  launched.clear();
+  failures_.clear();
+  calls_.clear();
+  version_ = 13'000;
+  context_stack().clear();
+  thread_mode() = kCudaCaptureGlobal;
+}
+
+void FakeState::set_version(int version) {
+  const std::scoped_lock lock(mutex);
+  version_ = version;
+}
+
+void FakeState::fail(const std::string& call, int result, int times) {
+  const std::scoped_lock lock(mutex);
+  failures_[call] = {result, times};
+}
+
+int FakeState::calls(const std::string& call) const {
+  const std::scoped_lock lock(mutex);
+  const auto found = calls_.find(call);
+  return found == calls_.end() ? 0 : found->second;
+}
+
+std::vector<FakeLaunch> FakeState::launches() const {
+  const std::scoped_lock lock(mutex);
+  return launched;
+}
+
+int FakeState::capture_mode() const { return thread_mode(); }
+
+int FakeState::libraries() const {
+  const std::scoped_lock lock(mutex);
+  return static_cast<int>(loaded.size());
+}
+
+int FakeState::live_allocations() const {
+  const std::scoped_lock lock(mutex);
+  return static_cast<int>(allocations.size());
+}
+
+CudaResult FakeState::enter(const char* call) {
+  ++calls_[call];
+  const auto found = failures_.find(call);
+  if (found == failures_.end() || found->second.times == 0) return kCudaSuccess;
+  if (found->second.times > 0) --found->second.times;
+  return found->second.result;
+}
+
+CudaResult FakeState::enter_unsafe(const char* call) {
+  const CudaCaptureMode mine = thread_mode();
+  for (auto& [stream, capture] : captures) {
+    const bool own = capture.owner == std::this_thread::get_id();
+    const bool forbids = own ? capture.mode != kCudaCaptureRelaxed
+                             : capture.mode == kCudaCaptureGlobal && mine == kCudaCaptureGlobal;
+    if (mine == kCudaCaptureRelaxed || !forbids) continue;
+    capture.broken = true;
+    ++calls_[call];
+    return kCudaCaptureUnsupported;
+  }
+  return enter(call);
+}
+
+FakeContext* FakeState::make_context(int device) {
+  contexts.push_back(std::make_unique<FakeContext>(FakeContext{++last_id_, device, true}));
+  return contexts.back().get();
+}
+
+CudaResult FakeState::record(const FakeFunction& function, FakeLaunch launch, void** arguments) {
+  const FakeImage& image = function.library->image;
+  const FakeDevice& device = devices[static_cast<std::size_t>(function.context->device)];
+  const std::uint64_t threads = volume(launch.block);
+  if (volume(launch.grid) == 0 || threads == 0 || threads > image.max_threads) return 1;
+  if (launch.smem_bytes > static_cast<std::uint32_t>(function.dynamic_smem)) return 1;
+  if (image.static_smem_bytes + launch.smem_bytes > device.max_smem_bytes) return 1;
+  if (volume(launch.cluster) > 8 && !function.large_clusters) return 912;  // INVALID_CLUSTER_SIZE
+  launch.symbol = image.symbol;
+  launch.context_id = function.context->id;
+  launch.device = function.context->device;
+  if (image.params_bytes != 0) {
+    const auto* first = static_cast<const std::byte*>(arguments[0]);
+    launch.params.assign(first, first + image.params_bytes);
+  }
+  const auto capture = captures.find(launch.stream);
+  auto& into = capture == captures.end() ? launched : capture->second.launches;
+  into.push_back(std::move(launch));
+  return kCudaSuccess;
+}
+
+}  // namespace jit::testing

@@ -1,0 +1,96 @@
+// What the fake driver knows. Every member needs the lock unless it says otherwise.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "load/cuda_api.hpp"
+#include "support/fake_driver.hpp"
+
+namespace jit::testing {
+
+struct FakeContext {
+  std::uint64_t id = 0;
+  int device = 0;
+  bool alive = true;
+};
+
+struct FakeLibrary {
+  FakeImage image;
+};
+
+// A function is one kernel in one context.
+struct FakeFunction {
+  FakeLibrary* library = nullptr;
+  FakeContext* context = nullptr;
+  int dynamic_smem = 0;
+  bool large_clusters = false;
+};
+
+struct FakeCapture {
+  CudaCaptureMode mode = kCudaCaptureGlobal;
+  std::thread::id owner;
+  bool broken = false;
+  std::vector<FakeLaunch> launches;
+};
+
+class FakeState final : public FakeCuda {
+ public:
+  // The one of the process; it outlives every static that may still call in.
+  static FakeState& get();
+
+  // FakeCuda; these take the lock.
+  void reset(std::vector<FakeDevice> devices) override;
+  void set_version(int version) override;
+  void fail(const std::string& call, int result, int times) override;
+  int calls(const std::string& call) const override;
+  std::vector<FakeLaunch> launches() const override;
+  int capture_mode() const override;
+  int libraries() const override;
+  int live_allocations() const override;
+
+  // Counts a call. Returns: the failure that a test asked for, or success.
+  CudaResult enter(const char* call);
+  // The same for a call that captures forbid: one that does is broken by it, and the call fails.
+  CudaResult enter_unsafe(const char* call);
+  FakeContext* make_context(int device);
+  // Records a launch into its stream's capture, if there is one, or as done.
+  CudaResult record(const FakeFunction& function, FakeLaunch launch, void** arguments);
+  int version() const { return version_; }
+
+  // Of the calling thread; no lock.
+  static std::vector<FakeContext*>& context_stack();
+  static FakeContext* current();
+  static CudaCaptureMode& thread_mode();
+
+  mutable std::mutex mutex;
+  std::vector<FakeDevice> devices;
+  std::vector<FakeContext*> primary;
+  std::vector<std::unique_ptr<FakeContext>> contexts;  // dead ones too: handles stay comparable
+  std::map<FakeLibrary*, std::unique_ptr<FakeLibrary>> loaded;
+  std::map<std::pair<FakeLibrary*, FakeContext*>, std::unique_ptr<FakeFunction>> functions;
+  std::map<Stream, FakeCapture> captures;
+  std::vector<FakeLaunch> launched;
+  std::set<void*> allocations;
+
+ private:
+  struct Failure {
+    CudaResult result = 0;
+    int times = 0;
+  };
+  FakeState();
+  void read_failures(const char* text);
+
+  int version_ = 13'000;
+  std::uint64_t last_id_ = 0;
+  std::map<std::string, Failure> failures_;
+  std::map<std::string, int> calls_;
+};
+
+}  // namespace jit::testing

@@ -1,0 +1,10 @@
+# The fake driver is one shared library; what tests steer it with is linked into them.
+set(CUBINET_FAKE_CUDA
+  fake_driver.cpp
+  fake_driver_memory.cpp
+  fake_image.cpp
+  fake_state.cpp
+)
+set(CUBINET_TESTS_SUPPORT
+  fake_client.cpp
+)

@@ -1,0 +1,7 @@
+# Paths are relative to tests/base.
+set(CUBINET_TESTS_BASE
+  digest_test.cpp
+  environment_test.cpp
+  file_test.cpp
+  hex_test.cpp
+  log_test.cpp)

@@ -6,9 +6,11 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include "jit/abi.hpp"
 #include "jit/error.hpp"
+#include "jit/value.hpp"
 
 // CUDA's stream handle; cudaStream_t and CUstream are both pointers to it. No CUDA header needed.
 struct CUstream_st;
@@ -42,15 +44,22 @@ struct LaunchConfig {
 
 // KernelInfo is what is known of a kernel without launching it.
 struct KernelInfo {
-  std::string name;       // the template
-  std::string signature;  // canonical and printable: template[constants]@arch
-  std::string symbol;     // what a profiler shows
-  std::string arch;       // "sm_90a"
+  std::string name;                // the template
+  std::string signature;           // canonical and printable: template[constants]@arch
+  std::string symbol;              // what a profiler shows
+  std::string arch;                // "sm_90a"
   std::uint32_t params_bytes = 0;  // sizeof the Params struct the kernel takes
   std::uint32_t registers = 0;     // per thread
   std::uint32_t smem_bytes = 0;    // static shared memory per block
   std::uint32_t spill_bytes = 0;   // spill stores + spill loads, per thread
   std::uint32_t max_threads = 0;   // largest block the kernel accepts
+  // Every constant as it was resolved, chosen tunables included, in the manifest's order. Names and
+  // text are views that live as long as the Runtime.
+  std::vector<Constant> constants;
+
+  // The value of a constant: the launch geometry of a template usually follows from its tunables.
+  // Errors: kInvalidArgument if the template has no such constant. Cost: a few comparisons.
+  JIT_EXPORT const Value& constant(std::string_view name) const;
 };
 
 namespace detail {

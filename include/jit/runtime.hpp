@@ -53,8 +53,8 @@ struct RuntimeOptions {
   std::filesystem::path cache_dir;
   // Keep kernels in memory only; touch no disk (CUBINET_CACHE_DIR=none).
   bool memory_only = false;
-  Mode mode = Mode::kAuto;                                       // CUBINET_MODE
-  ToolchainPolicy toolchain_policy = ToolchainPolicy::kExact;    // CUBINET_TOOLCHAIN
+  Mode mode = Mode::kAuto;                                     // CUBINET_MODE
+  ToolchainPolicy toolchain_policy = ToolchainPolicy::kExact;  // CUBINET_TOOLCHAIN
   // Directory trusted although its group may write to it (CUBINET_TRUST=group).
   bool trust_group = false;
   // Directories whose templates override shipped ones (CUBINET_TEMPLATE_PATH, ':'-separated).
@@ -84,8 +84,8 @@ struct RuntimeOptions {
 // Stats count what a Runtime did; each number only grows.
 struct Stats {
   std::uint64_t disk_hits = 0;
-  std::uint64_t misses = 0;            // not in memory and not on disk
-  std::uint64_t compiles = 0;          // compiler runs that succeeded
+  std::uint64_t misses = 0;    // not in memory and not on disk
+  std::uint64_t compiles = 0;  // compiler runs that succeeded
   std::uint64_t compile_failures = 0;
   std::uint64_t published = 0;
   std::uint64_t publish_failures = 0;  // disk full, read-only, ...: the kernel was served

@@ -93,14 +93,15 @@ struct File {
 struct Template {
   std::string_view name;
   std::string_view summary;
-  std::string_view origin;       // where its manifest was read
+  std::string_view origin;  // where its manifest was read
   std::string_view entry_include;
   std::string_view entry_function;
   std::string_view params_type;
-  std::string_view max_threads;  // the tunable that bounds the block, for launch bounds; may be empty
-  std::string_view min_blocks;   // likewise, blocks per multiprocessor; may be empty
+  std::string_view
+      max_threads;  // the tunable that bounds the block, for launch bounds; may be empty
+  std::string_view min_blocks;  // likewise, blocks per multiprocessor; may be empty
   Target target = Target::kBase;
-  int min_capability = 0;        // 90 for 9.0; 0 for any
+  int min_capability = 0;  // 90 for 9.0; 0 for any
   bool forbid_spills = false;
   bool forbid_serialized_wgmma = false;
   std::span<const std::string_view> compiler_options;

@@ -72,13 +72,14 @@ class Value {
   template <std::same_as<bool> T>
   constexpr Value(T value) noexcept : kind_(ValueKind::kBool), bits_(value ? 1 : 0) {}  // NOLINT
   template <std::integral T>
-    requires(!std::same_as<T, bool>)
-  constexpr Value(T value) : kind_(ValueKind::kInt), bits_(checked(value)) {}  // NOLINT
-  constexpr Value(DType value) noexcept                                       // NOLINT
+  requires(!std::same_as<T, bool>) constexpr Value(T value)
+      : kind_(ValueKind::kInt), bits_(checked(value)) {}  // NOLINT
+  constexpr Value(DType value) noexcept                   // NOLINT
       : kind_(ValueKind::kDType), bits_(static_cast<std::int64_t>(value)) {}
-  constexpr Value(std::string_view text) noexcept : kind_(ValueKind::kText), text_(text) {}  // NOLINT
-  constexpr Value(const char* text) noexcept : Value(std::string_view(text)) {}              // NOLINT
-  Value(const std::string& text) noexcept : Value(std::string_view(text)) {}                 // NOLINT
+  constexpr Value(std::string_view text) noexcept
+      : kind_(ValueKind::kText), text_(text) {}                                  // NOLINT
+  constexpr Value(const char* text) noexcept : Value(std::string_view(text)) {}  // NOLINT
+  Value(const std::string& text) noexcept : Value(std::string_view(text)) {}     // NOLINT
   // A fraction is no compile-time constant here: it would make signatures infinite in number.
   template <std::floating_point T>
   Value(T) = delete;
@@ -138,7 +139,8 @@ class Sizes {
   }
   constexpr void add(const Size& size) {
     if (count_ == kMaxSizes) {
-      throw Error(ErrorCode::kInvalidArgument, "take sizes: more than 8 given; give each size once");
+      throw Error(ErrorCode::kInvalidArgument,
+                  "take sizes: more than 8 given; give each size once");
     }
     sizes_[count_++] = size;
   }

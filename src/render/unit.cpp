@@ -53,9 +53,10 @@ std::string render_constant(const table::ConstantDecl& decl, const Value& value)
     case table::Type::kDType:
       return fmt::format("  using {} = {};\n", decl.name, device_type(value.as_dtype()));
     case table::Type::kEnum:
-      return fmt::format("  enum class {0}_values {{ {1} }};\n"
-                         "  static constexpr {0}_values {0} = {0}_values::{2};\n",
-                         decl.name, enumerators(decl), value.as_text());
+      return fmt::format(
+          "  enum class {0}_values {{ {1} }};\n"
+          "  static constexpr {0}_values {0} = {0}_values::{2};\n",
+          decl.name, enumerators(decl), value.as_text());
   }
   return {};
 }

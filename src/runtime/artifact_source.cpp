@@ -98,9 +98,9 @@ std::optional<Artifact> ArtifactSource::find(const Unit& unit) {
 
 FlightLock ArtifactSource::claim(const Unit& unit) {
   // A compile that took long before is given as long again, four times over.
-  const auto patience = std::max(
-      options_.lock_timeout,
-      std::chrono::milliseconds(4 * last_compile_ms_.load(std::memory_order_relaxed)));
+  const auto patience =
+      std::max(options_.lock_timeout,
+               std::chrono::milliseconds(4 * last_compile_ms_.load(std::memory_order_relaxed)));
   static const Directory nowhere(DirectoryOptions{{}, false, true}, Logger::silent());
   FlightLock lock = FlightLock::acquire(directory_ ? *directory_ : nowhere, unit.key,
                                         FlightLock::Clock::now() + patience);

@@ -102,9 +102,7 @@ detail::LoadedKernel& MemoryTier::Claim::serve(std::unique_ptr<detail::LoadedKer
 
 void MemoryTier::Claim::fail(std::exception_ptr error) { finish(std::move(error)); }
 
-void MemoryTier::Claim::abandon() {
-  finish(nullptr);
-}
+void MemoryTier::Claim::abandon() { finish(nullptr); }
 
 void MemoryTier::Claim::finish(std::exception_ptr error) {
   const std::lock_guard lock(tier_.mutex_);

@@ -71,8 +71,7 @@ std::uint64_t RequestMemo::hash_of(const MemoRequest& request, Words& words) noe
   return mix(hash, kSalt2);
 }
 
-bool RequestMemo::equal(const Node& node, const MemoRequest& request,
-                        const Words& words) noexcept {
+bool RequestMemo::equal(const Node& node, const MemoRequest& request, const Words& words) noexcept {
   if (node.constants.size() != request.constants.size() || node.name != request.name ||
       node.steps != request.steps || node.debug != request.debug) {
     return false;

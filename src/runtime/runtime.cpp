@@ -64,8 +64,8 @@ detail::LoadedKernel* Runtime::Impl::find_in_memory(const KernelRequest& request
 
 SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request) {
   const table::Template& tmpl = templates_.find(request.name);
-  SignatureSlot& slot = memory_.slot_of(resolve(tmpl, request.constants, request.sizes),
-                                        request.options.debug);
+  SignatureSlot& slot =
+      memory_.slot_of(resolve(tmpl, request.constants, request.sizes), request.options.debug);
   remember_template(tmpl);
   memo_.insert(memo_request(request, &tmpl), slot);
   return slot;
@@ -75,8 +75,7 @@ Arch Runtime::Impl::arch_for(const Signature& signature, std::size_t capability)
   const auto location = source_.toolchain(devices_.driver().version());
   std::optional<CompilerRelease> release;
   if (location) release = location->id.release;
-  const Arch arch =
-      choose_arch(signature.tmpl->target, devices_.capability(capability), release);
+  const Arch arch = choose_arch(signature.tmpl->target, devices_.capability(capability), release);
   check_capability(*signature.tmpl, arch);
   return arch;
 }
@@ -92,6 +91,9 @@ LoadResult Runtime::Impl::try_load(const Unit& unit, const Artifact& artifact) {
   info.smem_bytes = artifact.facts.smem_bytes;
   info.spill_bytes = artifact.facts.spill_bytes();
   info.max_threads = artifact.facts.max_threads;
+  for (std::size_t i = 0; i < unit.signature->values.size(); ++i) {
+    info.constants.push_back({unit.signature->tmpl->constants[i].name, unit.signature->values[i]});
+  }
   return load_kernel(devices_.driver(), artifact, std::move(info));
 }
 
@@ -130,7 +132,7 @@ void Runtime::Impl::prefetch(const KernelRequest& request) {
   CudaContext context = nullptr;
   driver.api().context_current(&context);
   auto owned = std::make_shared<const OwnedRequest>(request.name, request.constants, request.sizes,
-                                                   request.options);
+                                                    request.options);
   source_.worker().post([this, owned, context] {
     try {
       std::optional<ContextScope> scope;
@@ -140,6 +142,14 @@ void Runtime::Impl::prefetch(const KernelRequest& request) {
       logger_.warning(fmt::format("prefetch {}: {}", owned->name(), error.what()));
     }
   });
+}
+
+const Value& KernelInfo::constant(std::string_view wanted) const {
+  for (const Constant& constant : constants) {
+    if (constant.name == wanted) return constant.value;
+  }
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("look up constant {} of {}: there is none", wanted, signature));
 }
 
 Runtime::Runtime(RuntimeOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}

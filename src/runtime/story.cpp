@@ -29,8 +29,7 @@ Kernel Runtime::Impl::get_slowly(const KernelRequest& request) {
   return build(std::move(claim), slot, capability);
 }
 
-Kernel Runtime::Impl::build(MemoryTier::Claim claim, SignatureSlot& slot,
-                            std::size_t capability) {
+Kernel Runtime::Impl::build(MemoryTier::Claim claim, SignatureSlot& slot, std::size_t capability) {
   try {
     const Arch arch = arch_for(slot.signature, capability);
     // The text itself is rendered and hashed, so a key never rests on a belief about it.

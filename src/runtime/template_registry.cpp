@@ -103,9 +103,8 @@ void TemplateRegistry::add(const std::filesystem::path& directory) {
     }
   }
   if (read.empty()) {
-    throw Error(ErrorCode::kIo,
-                fmt::format("add templates below {}: no folder there holds a {}",
-                            directory.string(), kManifestName));
+    throw Error(ErrorCode::kIo, fmt::format("add templates below {}: no folder there holds a {}",
+                                            directory.string(), kManifestName));
   }
   for (const table::Template& tmpl : read) by_name_[std::string(tmpl.name)] = &keep(tmpl);
 }

@@ -1,8 +1,8 @@
 // TemplateRegistry: the templates that a Runtime knows, by name.
 #pragma once
 
-#include <filesystem>
 #include <deque>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <span>

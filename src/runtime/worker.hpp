@@ -32,8 +32,8 @@ class Worker final : private ForkAware {
   void start_locked();
   void loop();
 
-  std::mutex mutex_;    // everything below
-  std::mutex running_;  // held while a job runs
+  std::mutex mutex_;               // everything below
+  std::mutex running_;             // held while a job runs
   std::condition_variable* wake_;  // made anew in a child: the old one has waiters that are gone
   std::deque<std::function<void()>> jobs_;
   std::thread* thread_ = nullptr;  // a child abandons it

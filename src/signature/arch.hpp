@@ -27,7 +27,8 @@ struct ComputeCapability {
 };
 
 // What code a manifest asks for: kBase (sm_90) runs on every later minor of the same major,
-// kFamily (sm_100f) has the features of a family, kSpecific (sm_90a) all of this architecture alone.
+// kFamily (sm_100f) has the features of a family, kSpecific (sm_90a) all of this architecture
+// alone.
 using Target = table::Target;
 std::string_view name_of(Target target) noexcept;
 

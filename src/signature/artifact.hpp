@@ -27,14 +27,14 @@ enum class ArtifactKind : std::uint8_t { kCubin = 1 };
 
 // What the compiler's log and the artefact itself say about it.
 struct ArtifactFacts {
-  std::uint32_t registers = 0;           // per thread
-  std::uint32_t smem_bytes = 0;          // static, per block
-  std::uint32_t spill_store_bytes = 0;   // per thread
+  std::uint32_t registers = 0;          // per thread
+  std::uint32_t smem_bytes = 0;         // static, per block
+  std::uint32_t spill_store_bytes = 0;  // per thread
   std::uint32_t spill_load_bytes = 0;
   std::uint32_t stack_bytes = 0;
-  std::uint32_t serialized_wgmma = 0;    // number of C75xx warnings
-  std::uint32_t params_bytes = 0;        // size of the kernel's one parameter
-  std::uint32_t max_threads = 0;         // from launch bounds; 0 when unbounded
+  std::uint32_t serialized_wgmma = 0;  // number of C75xx warnings
+  std::uint32_t params_bytes = 0;      // size of the kernel's one parameter
+  std::uint32_t max_threads = 0;       // from launch bounds; 0 when unbounded
   double compile_ms = 0;
   auto operator<=>(const ArtifactFacts&) const = default;
   std::uint32_t spill_bytes() const noexcept { return spill_store_bytes + spill_load_bytes; }

@@ -23,10 +23,10 @@ enum class Origin { kRoot, kShipped, kToolkit };
 
 // One file on its way into the bundle.
 struct Found {
-  std::string path;      // for people
+  std::string path;  // for people
   std::string text;
   Origin origin = Origin::kRoot;
-  fs::path folder;       // of a file on disk, for includes beside it
+  fs::path folder;  // of a file on disk, for includes beside it
 };
 
 bool is_below(const fs::path& path, const fs::path& root) {
@@ -126,8 +126,8 @@ class Builder {
       }
     }
     if (auto found = find_shipped(include, from)) return found;
-    if (std::find(sources_.toolkit_headers.begin(), sources_.toolkit_headers.end(),
-                  include.name) != sources_.toolkit_headers.end()) {
+    if (std::find(sources_.toolkit_headers.begin(), sources_.toolkit_headers.end(), include.name) !=
+        sources_.toolkit_headers.end()) {
       return find_toolkit(include, nullptr);
     }
     return std::nullopt;
@@ -192,8 +192,8 @@ table::Digest digest_of(std::span<const table::File> files) {
   Sha256 digest;
   for (const table::File& file : files) {
     digest.update(fmt::format("{}:{}\n", file.name.size(), file.name));
-    digest.update(std::string_view(reinterpret_cast<const char*>(file.sha256.data()),
-                                   file.sha256.size()));
+    digest.update(
+        std::string_view(reinterpret_cast<const char*>(file.sha256.data()), file.sha256.size()));
   }
   return digest.finish();
 }

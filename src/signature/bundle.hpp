@@ -15,8 +15,8 @@ namespace jit::inline v1 {
 
 // Where the headers of a template may come from, in this order.
 struct BundleSources {
-  std::filesystem::path root;                 // the folder that holds the template's folder
-  std::span<const table::File> shipped;       // headers of shipped templates (common/...)
+  std::filesystem::path root;                        // the folder that holds the template's folder
+  std::span<const table::File> shipped;              // headers of shipped templates (common/...)
   std::vector<std::filesystem::path> extra_roots;    // more folders that may serve "common/..."
   std::vector<std::filesystem::path> toolkit_roots;  // for listed toolkit headers only
   std::vector<std::string> toolkit_headers;          // as the manifest lists them

@@ -158,14 +158,14 @@ class Scanner {
     const int line = lines_[at_];
     const bool first = line_start_;
     const std::string_view word = take_word();
-    if (peek() == '"' && (word == "R" || word == "LR" || word == "uR" || word == "UR" ||
-                          word == "u8R")) {
+    if (peek() == '"' &&
+        (word == "R" || word == "LR" || word == "uR" || word == "UR" || word == "u8R")) {
       skip_raw_string();
       return;
     }
     if (word.starts_with("__has_include") || word == "__has_embed") {
-      refuse(line, fmt::format("{} lets a build depend on files outside the template; remove it",
-                               word));
+      refuse(line,
+             fmt::format("{} lets a build depend on files outside the template; remove it", word));
     }
     if (first && word == "import") refuse(line, "import declarations are not taken; use #include");
   }
@@ -219,8 +219,7 @@ class Scanner {
 
   void refuse(int line, std::string_view reason) const {
     if (policy_ == ScanPolicy::kToolkit) return;
-    throw Error(ErrorCode::kInvalidTemplate,
-                fmt::format("scan {}({}): {}", file_, line, reason));
+    throw Error(ErrorCode::kInvalidTemplate, fmt::format("scan {}({}): {}", file_, line, reason));
   }
 
   std::string_view text_;

@@ -13,10 +13,10 @@ namespace {
 // Names that would not compile as a member of Config; the rest of the keywords are lower case
 // words that no manifest uses by accident.
 constexpr std::array<std::string_view, 34> kKeywords{
-    "alignas", "auto",   "bool",   "break",  "case",     "catch",  "char",   "class",     "const",
-    "default", "delete", "do",     "double", "else",     "enum",   "extern", "float",     "for",
-    "if",      "int",    "long",   "new",    "operator", "short",  "signed", "static",    "struct",
-    "switch",  "this",   "typename", "union", "unsigned", "void",  "while"};
+    "alignas", "auto",   "bool",     "break",  "case",     "catch", "char",   "class",  "const",
+    "default", "delete", "do",       "double", "else",     "enum",  "extern", "float",  "for",
+    "if",      "int",    "long",     "new",    "operator", "short", "signed", "static", "struct",
+    "switch",  "this",   "typename", "union",  "unsigned", "void",  "while"};
 
 std::string escape(std::string_view key) {
   std::string text;

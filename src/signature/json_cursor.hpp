@@ -35,8 +35,8 @@ class JsonCursor {
   // The members of an object, in the order of the file.
   std::vector<std::pair<std::string, JsonCursor>> members() const;
 
-  std::string text() const;           // a non-empty string
-  std::string identifier() const;     // a C identifier that no C++ keyword is
+  std::string text() const;        // a non-empty string
+  std::string identifier() const;  // a C identifier that no C++ keyword is
   std::int64_t integer() const;
   bool boolean() const;
   // A string, or "" where the member is missing.

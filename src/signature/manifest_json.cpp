@@ -22,8 +22,9 @@ constexpr std::uint64_t kMaxDomain = 1U << 16;
 // Options that change code generation and nothing else; anything that reads or writes files,
 // defines macros or names a target is the library's own business.
 constexpr std::array<std::string_view, 7> kAllowedOptions{
-    "--use_fast_math",  "--ftz=true",      "--fmad=false",     "--prec-div=false",
-    "--prec-sqrt=false", "--extra-device-vectorization", "--restrict"};
+    "--use_fast_math",  "--ftz=true",        "--fmad=false",
+    "--prec-div=false", "--prec-sqrt=false", "--extra-device-vectorization",
+    "--restrict"};
 
 // One pass over one manifest, with what its parts need of each other.
 class ManifestReader {
@@ -203,13 +204,14 @@ class ManifestReader {
     if (const auto step = cursor.find("step")) range.step = step->integer();
     if (range.step < 1) cursor.at("step").refuse("expected a step of at least 1");
     if (range.max < range.min) cursor.refuse("max is below min");
-    const auto count = (static_cast<std::uint64_t>(range.max) -
-                        static_cast<std::uint64_t>(range.min)) /
-                       static_cast<std::uint64_t>(range.step);
+    const auto count =
+        (static_cast<std::uint64_t>(range.max) - static_cast<std::uint64_t>(range.min)) /
+        static_cast<std::uint64_t>(range.step);
     if (count >= kMaxDomain) {
-      cursor.refuse(fmt::format("has more than {} values: a size that takes so many belongs in "
-                                "run_time",
-                                kMaxDomain));
+      cursor.refuse(
+          fmt::format("has more than {} values: a size that takes so many belongs in "
+                      "run_time",
+                      kMaxDomain));
     }
     return range;
   }
@@ -277,8 +279,8 @@ class ManifestReader {
     return bucket;
   }
 
-  table::BucketStep read_step(const JsonCursor& cursor, const std::vector<table::BucketStep>& before,
-                              bool last) {
+  table::BucketStep read_step(const JsonCursor& cursor,
+                              const std::vector<table::BucketStep>& before, bool last) {
     cursor.allow_keys({"label", "up_to"});
     table::BucketStep step;
     step.label = arena_.keep(cursor.at("label").identifier());
@@ -344,7 +346,8 @@ class ManifestReader {
       values.push_back(bucket != nullptr ? label_of(*bucket, item) : value_of(*decl, item));
     };
     if (!cursor.node().is_array()) add(cursor);
-    else for (const JsonCursor& item : cursor.items()) add(item);
+    else
+      for (const JsonCursor& item : cursor.items()) add(item);
     if (values.empty()) cursor.refuse("expected at least one value");
     condition.any_of = arena_.keep(std::move(values));
     return condition;

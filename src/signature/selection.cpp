@@ -30,9 +30,9 @@ namespace {
 void check_size(const table::Template& tmpl, const Sizes& sizes, const Size& size) {
   if (find_run_time(tmpl, size.name) == nullptr) refuse_size(tmpl, size);
   if (size.value < 0) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("get {}: size {} is {}; expected 0 or more", tmpl.name, size.name,
-                            size.value));
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("get {}: size {} is {}; expected 0 or more", tmpl.name, size.name, size.value));
   }
   for (const Size* other = sizes.begin(); other != &size; ++other) {
     if (other->name == size.name) {

@@ -150,11 +150,11 @@ Cardinality cardinality_of(const table::Template& tmpl) {
 
 void check_capability(const table::Template& tmpl, Arch arch) {
   if (arch.number() < tmpl.min_capability) {
-    throw Error(ErrorCode::kUnsupportedArch,
-                fmt::format("get {}: {} is below the template's min_capability {}.{}; use a newer "
-                            "GPU or another template",
-                            tmpl.name, arch.text(), tmpl.min_capability / 10,
-                            tmpl.min_capability % 10));
+    throw Error(
+        ErrorCode::kUnsupportedArch,
+        fmt::format("get {}: {} is below the template's min_capability {}.{}; use a newer "
+                    "GPU or another template",
+                    tmpl.name, arch.text(), tmpl.min_capability / 10, tmpl.min_capability % 10));
   }
   if (tmpl.target != Target::kBase && arch.major >= 9 && arch.suffix == 0) {
     throw Error(ErrorCode::kUnsupportedArch,

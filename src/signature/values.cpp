@@ -119,8 +119,8 @@ std::optional<Value> find_in_domain(const table::ConstantDecl& decl, const Value
 std::uint64_t domain_size(const table::ConstantDecl& decl) {
   if (decl.type == table::Type::kBool) return 2;
   if (!decl.values.empty()) return decl.values.size();
-  const auto span = static_cast<std::uint64_t>(decl.range.max) -
-                    static_cast<std::uint64_t>(decl.range.min);
+  const auto span =
+      static_cast<std::uint64_t>(decl.range.max) - static_cast<std::uint64_t>(decl.range.min);
   return span / static_cast<std::uint64_t>(decl.range.step) + 1;
 }
 

@@ -60,8 +60,8 @@ class Writer {
   std::string array(std::string_view type, const std::vector<std::string>& items) {
     if (items.empty()) return "{}";
     const std::string name = fmt::format("kArray{}", count_++);
-    out_ += fmt::format("constexpr {} {}[] = {{\n    {}}};\n", type, name,
-                        fmt::join(items, ",\n    "));
+    out_ +=
+        fmt::format("constexpr {} {}[] = {{\n    {}}};\n", type, name, fmt::join(items, ",\n    "));
     return name;
   }
 
@@ -82,11 +82,11 @@ class Writer {
   std::string decls(const table::Template& tmpl) {
     std::vector<std::string> items;
     for (const table::ConstantDecl& decl : tmpl.constants) {
-      items.push_back(fmt::format(
-          "{{{}, {}, static_cast<Role>({}), static_cast<Type>({}), {}, {}, {}, {}}}",
-          view(decl.name), view(decl.doc), static_cast<int>(decl.role),
-          static_cast<int>(decl.type), values(decl.values), range_text(decl.range),
-          decl.has_default, value_text(decl.default_value)));
+      items.push_back(
+          fmt::format("{{{}, {}, static_cast<Role>({}), static_cast<Type>({}), {}, {}, {}, {}}}",
+                      view(decl.name), view(decl.doc), static_cast<int>(decl.role),
+                      static_cast<int>(decl.type), values(decl.values), range_text(decl.range),
+                      decl.has_default, value_text(decl.default_value)));
     }
     return array("ConstantDecl", items);
   }
@@ -121,8 +121,7 @@ class Writer {
         conditions.push_back(fmt::format("{{{}, {}, {}}}", view(condition.name),
                                          values(condition.any_of), range_text(condition.range)));
       }
-      rows.push_back(
-          fmt::format("{{{}, {}}}", array("Condition", conditions), constants(row.set)));
+      rows.push_back(fmt::format("{{{}, {}}}", array("Condition", conditions), constants(row.set)));
     }
     return array("SelectionRow", rows);
   }
@@ -178,8 +177,7 @@ class Writer {
       out_ += fmt::format("constexpr std::span<const {}> {};\n", type, name);
       return;
     }
-    out_ += fmt::format("constexpr std::span<const {}> {} = {};\n", type, name,
-                        array(type, items));
+    out_ += fmt::format("constexpr std::span<const {}> {} = {};\n", type, name, array(type, items));
   }
 
   std::string take() { return std::move(out_); }
@@ -202,9 +200,10 @@ std::string write_tables(std::span<const table::Template> templates) {
 std::string write_files(std::span<const table::File> files, const std::string& name) {
   Writer writer;
   const std::string span = writer.files(files);
-  return fmt::format("namespace files {{\nnamespace {{\n{}constexpr std::span<const File> {} = {};\n"
-                     "}}  // namespace\n}}  // namespace files\n",
-                     writer.take(), name, span);
+  return fmt::format(
+      "namespace files {{\nnamespace {{\n{}constexpr std::span<const File> {} = {};\n"
+      "}}  // namespace\n}}  // namespace files\n",
+      writer.take(), name, span);
 }
 
 }  // namespace jit::inline v1

@@ -1,0 +1,30 @@
+// Reports of benchmarks: one table for people, one JSON document to commit.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace jit::inline v1 {
+
+// One row: names of the point, then figures; a figure may be missing in a row.
+struct BenchRow {
+  std::vector<std::pair<std::string, std::string>> point;
+  std::vector<std::pair<std::string, double>> figures;
+};
+
+struct BenchReport {
+  std::string benchmark;
+  std::string command;
+  std::string commit;
+  std::string gpu;
+  std::string driver;
+  std::string toolchain;
+  std::string method;
+  std::vector<BenchRow> rows;
+};
+
+std::string format_table(const BenchReport& report);
+std::string format_json(const BenchReport& report);
+
+}  // namespace jit::inline v1

@@ -1,0 +1,1 @@
+set(CUBINET_SOURCES_BENCH device_timer.cpp merge_attn_states.cpp report.cpp)

@@ -11,6 +11,9 @@ namespace jit::inline v1 {
 namespace {
 
 bool is_word(char c) { return c == '_' || std::isalnum(static_cast<unsigned char>(c)) != 0; }
+bool is_name_character(char c) {
+  return is_word(c) || c == '.' || c == '/' || c == '+' || c == '-';
+}
 bool is_digit(char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; }
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\v' || c == '\f' || c == '\r'; }
 
@@ -77,6 +80,8 @@ class Scanner {
       : text_(source.text), lines_(source.lines), file_(file), policy_(policy) {}
 
   std::vector<Include> run() {
+    // Some releases pass over a byte order mark; the # behind it must be seen.
+    if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;
     while (at_ < text_.size()) step();
     return std::move(includes_);
   }
@@ -112,8 +117,11 @@ class Scanner {
       return true;
     }
     if (peek(1) != '*') return false;
+    const std::size_t begin = at_;
     const std::size_t end = text_.find("*/", at_ + 2);
     at_ = end == std::string_view::npos ? text_.size() : end + 2;
+    // To NVRTC, what follows a comment of several lines begins a line.
+    if (text_.substr(begin, at_ - begin).find('\n') != std::string_view::npos) line_start_ = true;
     return true;
   }
 
@@ -133,17 +141,46 @@ class Scanner {
   }
 
   void skip_literal(char quote) {
-    ++at_;
+    const int line = lines_[at_++];
     while (at_ < text_.size() && peek() != quote && peek() != '\n') at_ += peek() == '\\' ? 2U : 1U;
-    if (peek() == quote) ++at_;
+    at_ = std::min(at_, text_.size());
+    if (peek() == quote) {
+      ++at_;
+      refuse_suffix(line);
+    } else {
+      refuse_ambiguous_line(line, "a quote that is not closed");
+    }
   }
 
-  // A ' inside a number is a digit separator, no literal.
+  // "a"R"(" is a literal with a suffix and another literal to some, and a raw string to others.
+  void refuse_suffix(int line) const {
+    if (!is_word(peek())) return;
+    refuse(line, "a letter or digit right after a literal; put a blank between them");
+  }
+
+  // Whether a lone quote opens a literal depends on the compiler and on whether the group is
+  // skipped. Literals end with their line, so that matters only to what can outlast the line.
+  void refuse_ambiguous_line(int line, std::string_view what) const {
+    const std::size_t end = std::min(text_.find('\n', at_), text_.size());
+    const std::size_t begin = text_.rfind('\n', at_ == 0 ? 0 : at_ - 1) + 1;  // npos + 1 is 0
+    const std::string_view whole = text_.substr(begin, end - begin);
+    if (whole.find("/*") == std::string_view::npos && whole.find("R\"") == std::string_view::npos) {
+      return;
+    }
+    refuse(line,
+           fmt::format("{} on a line with a /* or a raw string; put them on two lines", what));
+  }
+
+  // A ' inside a number is a digit separator, no literal, unless the group is skipped.
   void skip_number() {
+    const int line = lines_[at_];
+    bool separated = false;
     while (is_word(peek()) || peek() == '.' || (peek() == '\'' && is_word(peek(1))) ||
            ((peek() == '+' || peek() == '-') && is_exponent(text_[at_ - 1]))) {
+      separated = separated || peek() == '\'';
       ++at_;
     }
+    if (separated) refuse_ambiguous_line(line, "a digit separator");
   }
 
   static bool is_exponent(char c) { return c == 'e' || c == 'E' || c == 'p' || c == 'P'; }
@@ -171,21 +208,41 @@ class Scanner {
   }
 
   void skip_raw_string() {
-    const std::size_t open = text_.find('(', at_);
-    if (open == std::string_view::npos) {
+    const std::size_t begin = at_;
+    const int line = lines_[begin];
+    const std::size_t open = text_.find('(', begin);
+    const std::size_t length = open == std::string_view::npos ? 0 : open - begin - 1;
+    const std::string_view delimiter = text_.substr(begin + 1, length);
+    if (open == std::string_view::npos || length > 16 ||
+        !std::all_of(delimiter.begin(), delimiter.end(), is_word)) {
+      refuse(line, "a raw string with an odd delimiter; use none, or up to 16 letters");
       at_ = text_.size();
       return;
     }
-    const std::string closing = fmt::format("){}\"", text_.substr(at_ + 1, open - at_ - 1));
-    const std::size_t begin = at_;
+    const std::string closing = fmt::format("){}\"", delimiter);
     const std::size_t end = text_.find(closing, open);
     at_ = end == std::string_view::npos ? text_.size() : end + closing.size();
     // Compilers undo splices inside a raw string, so one there could move its end.
     const auto newlines = std::count(text_.begin() + static_cast<std::ptrdiff_t>(begin),
                                      text_.begin() + static_cast<std::ptrdiff_t>(at_), '\n');
     if (lines_[at_] - lines_[begin] != newlines) {
-      refuse(lines_[begin], "a raw string with a backslash at the end of a line; split it");
+      refuse(line, "a raw string with a backslash at the end of a line; split it");
     }
+    refuse_suffix(line);
+    refuse_ambiguous_raw_string(line, text_.substr(open + 1, at_ - open - 1));
+  }
+
+  // A preprocessor that knows no raw strings where it skips would see the lines of this one.
+  void refuse_ambiguous_raw_string(int line, std::string_view body) const {
+    const std::string_view tail = text_.substr(at_, text_.find('\n', at_) - at_);
+    bool odd =
+        tail.find("/*") != std::string_view::npos || body.find("/*") != std::string_view::npos;
+    for (std::size_t at = 0; (at = body.find('\n', at)) != std::string_view::npos; ++at) {
+      const std::size_t first = body.find_first_not_of(" \t\v\f\r", at + 1);
+      if (first == std::string_view::npos) break;
+      odd = odd || body[first] == '#' || body.substr(first, 2) == "%:";
+    }
+    if (odd) refuse(line, "a raw string with a /* or a line that begins with #; split it");
   }
 
   void read_directive() {
@@ -213,7 +270,11 @@ class Scanner {
       refuse(line, "an #include has no closing quote");
       return;
     }
-    includes_.push_back({std::string(text_.substr(begin, at_ - begin)), open == '"', line});
+    const std::string_view name = text_.substr(begin, at_ - begin);
+    if (name.empty() || !std::all_of(name.begin(), name.end(), is_name_character)) {
+      refuse(line, "an #include name may have letters, digits and _ . / + - only");
+    }
+    includes_.push_back({std::string(name), open == '"', line});
     ++at_;
   }
 

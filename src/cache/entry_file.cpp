@@ -24,6 +24,8 @@ EntryFile not_opened(const TrustedDirectory& shard, const std::string& name, int
   if (::fstatat(shard.fd.get(), name.c_str(), &file.status, AT_SYMLINK_NOFOLLOW) != 0) {
     return failed(errno);
   }
+  // A regular file that open() refused like that is no damage, but a file system's whim.
+  if (S_ISREG(file.status.st_mode)) return failed(error);
   file.damage = Damage::kNotRegular;
   return file;
 }

@@ -151,8 +151,10 @@ std::string first_error(std::string_view log) {
     const std::string_view line = trim(take_line(log));
     if (const auto at = error_text_at(line)) return in_one_form(line, *at);
     if (fatal.empty() && line.starts_with("ptxas fatal")) {
-      fatal =
-          "ptxas: " + std::string(trim(line.substr(std::min(line.find(':'), line.size() - 1) + 1)));
+      const std::size_t colon = line.find(':');
+      if (colon == std::string_view::npos) continue;
+      fatal = "ptxas: ";
+      fatal += trim(line.substr(colon + 1));
     }
   }
   return fatal;

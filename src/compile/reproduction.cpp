@@ -59,9 +59,9 @@ std::string nvcc_command(const CompileRequest& request, const std::string& file)
   std::string command = fmt::format("nvcc -cubin -arch={}", request.arch.text());
   for (const std::string& option : request.options) {
     const std::string_view translated = translate(option);
-    if (!translated.empty()) command += " " + shell_word(translated);
+    if (!translated.empty()) command.append(" ").append(shell_word(translated));
   }
-  return command + " -Xptxas -v -o /dev/null " + shell_word(file);
+  return command.append(" -Xptxas -v -o /dev/null ").append(shell_word(file));
 }
 
 std::string keep_reproduction(const CompileRequest& request) noexcept {

@@ -66,8 +66,13 @@ std::unique_ptr<Driver> Driver::open(const std::filesystem::path& path, std::str
   JIT_CUDA_CALLS(JIT_CUDA_RESOLVE)
 #undef JIT_CUDA_RESOLVE
 
+  if (driver->api_.init == nullptr || driver->api_.driver_version == nullptr) {
+    explain(why,
+            fmt::format("open driver {}: it has no {}; is it the CUDA driver?", name, missing));
+    return nullptr;
+  }
   int version = 0;
-  if (driver->api_.driver_version != nullptr) driver->api_.driver_version(&version);
+  driver->api_.driver_version(&version);
   driver->version_ = {static_cast<std::uint16_t>(version / 1000),
                       static_cast<std::uint16_t>(version % 1000 / 10)};
   if (missing != nullptr || version < kOldestDriver) {

@@ -1,0 +1,92 @@
+// What the tests of this layer share: the NVRTC at hand and a kernel to compile.
+#pragma once
+
+#include <catch2/catch_test_macros.hpp>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/environment.hpp"
+#include "compile/compiler.hpp"
+
+namespace jit::testing {
+
+// The NVRTC that CUBINET_NVRTC names, else the one that is found. These tests need one.
+inline ToolchainLocation toolchain_at_hand() {
+  std::vector<std::string> tried;
+  ToolchainSearch search;
+  search.explicit_path = get_env("CUBINET_NVRTC").value_or("");
+  auto location = find_toolchain(search, &tried);
+  for (const std::string& line : tried) UNSCOPED_INFO(line);
+  REQUIRE(location);
+  return *location;
+}
+
+// One Compiler for all cases: NVRTC stays loaded in any case.
+inline Compiler& compiler_at_hand() {
+  static Compiler compiler(toolchain_at_hand());
+  return compiler;
+}
+
+inline constexpr std::string_view kUnit = R"(#include "copy/copy.cuh"
+extern "C" __global__ void __launch_bounds__(192) copy_kernel(const __grid_constant__ Params params) {
+  copy(params);
+}
+)";
+
+inline constexpr std::string_view kHeader = R"(#pragma once
+struct Params {
+  int* to;
+  const int* from;
+  int count;
+};
+__device__ inline void copy(const Params& params) {
+  const int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < params.count) params.to[i] = params.from[i];
+}
+)";
+
+// CopyRequest owns what its request points to.
+struct CopyRequest {
+  std::string unit{kUnit};
+  std::string header{kHeader};
+  std::vector<SourceHeader> headers{{"copy/copy.cuh", header, "/templates/copy/copy.cuh"}};
+  std::vector<std::string> options{"--std=c++17"};
+
+  CompileRequest get() {
+    headers[0].text = header;
+    CompileRequest request;
+    request.unit = unit;
+    request.unit_name = "copy__1f3a.cu";
+    request.headers = headers;
+    request.arch = {9, 0, 'a'};
+    request.options = options;
+    request.symbol = "copy_kernel";
+    request.signature = "copy[N=1]@sm_90a";
+    request.constants = "N=1";
+    return request;
+  }
+};
+
+// A directory that goes with its owner.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string pattern = std::filesystem::temp_directory_path() / "cubinet-test-XXXXXX";
+    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    path_ = pattern;
+  }
+  ~TemporaryDirectory() {
+    std::error_code error;
+    std::filesystem::remove_all(path_, error);
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  const std::filesystem::path& path() const noexcept { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace jit::testing

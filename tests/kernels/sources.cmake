@@ -1,0 +1,1 @@
+set(CUBINET_TESTS_KERNELS reference_test.cpp merge_attn_states_params_test.cpp)

@@ -22,8 +22,8 @@ constexpr std::int64_t kMaxStride = std::int64_t{1} << 28;  // Params: head stri
 void check_pointer(std::string_view name, const void* pointer, std::size_t alignment) {
   if (pointer == nullptr) refuse(fmt::format("{} is null; give device memory", name));
   if (std::bit_cast<std::uintptr_t>(pointer) % alignment != 0) {
-    refuse(fmt::format("{} is at {}; expected an address that {} divides", name, pointer,
-                       alignment));
+    refuse(
+        fmt::format("{} is at {}; expected an address that {} divides", name, pointer, alignment));
   }
 }
 
@@ -54,9 +54,10 @@ void check_shape(const MergeAttnStatesArgs& args) {
                        args.num_heads));
   }
   if (args.num_heads != 0 && args.num_tokens >= (kMaxRows + args.num_heads - 1) / args.num_heads) {
-    refuse(fmt::format("num_tokens * num_heads is {} * {}; expected less than 2^31: split the "
-                       "heads over several launches",
-                       args.num_tokens, args.num_heads));
+    refuse(
+        fmt::format("num_tokens * num_heads is {} * {}; expected less than 2^31: split the "
+                    "heads over several launches",
+                    args.num_tokens, args.num_heads));
   }
   const std::int64_t context = args.num_context_tokens.value_or(args.num_tokens);
   if (context < 0 || context > args.num_tokens) {
@@ -124,8 +125,9 @@ void merge_attn_states(Runtime& runtime, const MergeAttnStatesArgs& args, Stream
       {"HAS_OUTPUT_LSE", args.output_lse != nullptr},
       {"PROGRAMMATIC_DEPENDENT_LAUNCH", args.programmatic_dependent},
   }};
-  const Kernel kernel = runtime.get_kernel("merge_attn_states", std::span<const Constant>(constants),
-                                           Sizes{{"num_tokens", args.num_tokens}});
+  const Kernel kernel =
+      runtime.get_kernel("merge_attn_states", std::span<const Constant>(constants),
+                         Sizes{{"num_tokens", args.num_tokens}});
   const device::Tile tile = tile_of(kernel.info(), args);
   LaunchConfig launch;
   launch.grid = device::blocks_of(tile, params.num_tokens, params.num_heads.divisor);

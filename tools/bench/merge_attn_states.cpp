@@ -153,8 +153,7 @@ class PointBench {
     kernels::merge_attn_states(runtime_, args_of(point_, set, nullptr), stream_.get());
     const cubinet::quantize_e4m3::Params params{set.merged.as<void>(), set.output.as<void>(),
                                                 scale_.as<float>(), point_.input_bytes() / 16};
-    const auto threads =
-        static_cast<std::uint32_t>(quantize_.info().constant("THREADS").as_int());
+    const auto threads = static_cast<std::uint32_t>(quantize_.info().constant("THREADS").as_int());
     const auto blocks = static_cast<std::uint32_t>((params.num_packs + threads - 1) / threads);
     quantize_.launch(blocks, threads, stream_.get(), params);
   }

@@ -33,8 +33,8 @@ struct MergeAttnStatesArgs {
   float* output_lse = nullptr;          // [h, n]; optional
   const float* output_scale = nullptr;  // one element on the device; makes the output e4m3
 
-  std::int64_t input_head_stride = 0;   // Units: elements; 0 means head_size
-  std::int64_t output_head_stride = 0;  // Units: elements; 0 means head_size
+  std::int64_t input_head_stride = 0;              // Units: elements; 0 means head_size
+  std::int64_t output_head_stride = 0;             // Units: elements; 0 means head_size
   std::optional<std::int64_t> num_context_tokens;  // nullopt means num_tokens
   // Launch as a programmatic dependent of the preceding kernel in the stream.
   bool programmatic_dependent = false;
@@ -48,8 +48,7 @@ struct MergeAttnStatesArgs {
 //         unaligned one, a stride below the head size, n * h of 2^31 or more, ...); nothing is
 //         launched. Else those of get_kernel and Kernel::launch. n = 0 or h = 0 launches nothing.
 // Cost: as get_kernel + launch.
-JIT_EXPORT void merge_attn_states(Runtime& runtime, const MergeAttnStatesArgs& args,
-                                  Stream stream);
+JIT_EXPORT void merge_attn_states(Runtime& runtime, const MergeAttnStatesArgs& args, Stream stream);
 JIT_EXPORT void merge_attn_states(const MergeAttnStatesArgs& args, Stream stream);
 
 }  // namespace jit::inline v1::kernels

@@ -1,0 +1,132 @@
+// cubinet bench NAME
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/file.hpp"
+#include "bench/merge_attn_states.hpp"
+#include "bench/report.hpp"
+#include "bench/runtime_speed.hpp"
+#include "cubinet/text.hpp"
+#include "cubinet/verbs.hpp"
+#include "runtime/runtime_impl.hpp"
+
+namespace jit::inline v1 {
+namespace {
+
+std::vector<std::int64_t> parse_list(const std::vector<std::string>& texts,
+                                     std::string_view option) {
+  std::vector<std::int64_t> values;
+  for (const std::string& text : texts) {
+    for (std::size_t begin = 0; begin <= text.size();) {
+      const std::size_t end = std::min(text.find(',', begin), text.size());
+      const std::string word = text.substr(begin, end - begin);
+      if (word.empty() || word.size() > 9 ||
+          word.find_first_not_of("0123456789") != std::string::npos || std::stoll(word) == 0) {
+        throw UsageError(fmt::format("bench: {} takes numbers above 0, such as 1,64,4096", option));
+      }
+      values.push_back(std::stoll(word));
+      begin = end + 1;
+    }
+  }
+  return values;
+}
+
+class BenchVerb final : public Verb {
+ public:
+  VerbInfo info() const override {
+    return {"bench", "Checks and times a kernel, or the runtime, on the GPU at hand",
+            "  cubinet bench merge_attn_states\n"
+            "  cubinet bench merge_attn_states --tokens 1,4096 --heads 128 --json\n"
+            "  cubinet bench runtime --output runtime.json\n"};
+  }
+
+  void declare(Arguments& arguments) override {
+    arguments.add({"NAME", "merge_attn_states, or runtime for hits, launches and restarts", {}},
+                  names_);
+    arguments.add({"--tokens", "Token counts", "LIST"}, tokens_);
+    arguments.add({"--heads", "Head counts", "LIST"}, heads_);
+    arguments.add({"--head-size", "Elements per head", "N"}, head_size_);
+    arguments.add({"--rounds", "Samples per point", "N"}, rounds_);
+    arguments.add({"--quick", "A few points and samples", {}}, quick_);
+    arguments.add({"--output", "Write the JSON there too", "FILE"}, output_);
+    arguments.add({"--commit", "The commit to record in the JSON", "SHA"}, commit_);
+    arguments.add(
+        {"--restarted", "For the benchmark's own use: be the process that is measured", "ROLE"},
+        restarted_);
+    arguments.add_json(json_);
+  }
+
+  int run(Context& context) override {
+    if (names_.size() != 1) throw UsageError("bench: expected merge_attn_states or runtime");
+    if (!restarted_.empty()) {
+      return run_restarted(context.runtime(), restarted_, names_.front());
+    }
+    BenchReport report;
+    describe(context, report);
+    Driver& driver = context.impl().devices().driver();
+    if (names_.front() == "runtime") bench_runtime(context.runtime(), driver, report);
+    else if (names_.front() == "merge_attn_states") bench_merge(context, driver, report);
+    else
+      throw UsageError(
+          fmt::format("bench: no benchmark {}; there are merge_attn_states and "
+                      "runtime",
+                      names_.front()));
+    print(json_ ? format_json(report) : format_table(report));
+    if (output_.empty()) return kFine;
+    const int error = replace_file(output_, format_json(report), 0644);
+    if (error != 0) {
+      throw Error(ErrorCode::kIo, fmt::format("write {}: {}", output_, error_text(error)));
+    }
+    return kFine;
+  }
+
+ private:
+  void describe(Context& context, BenchReport& report) const {
+    Devices& devices = context.impl().devices();
+    const DeviceInfo& device = devices.driver().device(devices.driver().ensure_context());
+    const CompilerRelease release = devices.driver().version();
+    report.gpu = device.name;
+    report.driver = fmt::format("driver for CUDA {}.{}", release.major, release.minor);
+    if (const auto version = read_file("/sys/module/nvidia/version")) {
+      report.driver = fmt::format("driver {}", version->substr(0, version->find('\n')));
+    }
+    const auto toolchain = context.impl().source().toolchain(release);
+    report.toolchain = toolchain ? toolchain->id.text() : "no nvrtc";
+    report.commit = commit_;
+    report.command = "cubinet bench " + names_.front();
+    if (quick_) report.command += " --quick";
+    for (const std::string& text : tokens_) report.command += " --tokens " + text;
+    for (const std::string& text : heads_) report.command += " --heads " + text;
+    if (head_size_ != 128) report.command += fmt::format(" --head-size {}", head_size_);
+    if (rounds_ != 0) report.command += fmt::format(" --rounds {}", rounds_);
+  }
+
+  void bench_merge(Context& context, Driver& driver, BenchReport& report) const {
+    MergeBenchOptions options;
+    if (quick_) options = {.tokens = {1, 256, 4096}, .heads = {128}, .rounds = 5};
+    if (!tokens_.empty()) options.tokens = parse_list(tokens_, "--tokens");
+    if (!heads_.empty()) options.heads = parse_list(heads_, "--heads");
+    if (rounds_ < 0) throw UsageError("bench: --rounds takes a number above 0");
+    if (rounds_ > 0) options.rounds = rounds_;
+    options.head_size = head_size_;
+    bench_merge_attn_states(context.runtime(), driver, options, report);
+  }
+
+  std::vector<std::string> names_;
+  std::vector<std::string> tokens_;
+  std::vector<std::string> heads_;
+  int head_size_ = 128;
+  int rounds_ = 0;
+  bool quick_ = false;
+  std::string output_;
+  std::string commit_;
+  std::string restarted_;
+  bool json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_bench_verb() { return std::make_unique<BenchVerb>(); }
+
+}  // namespace jit::inline v1

@@ -42,6 +42,12 @@ std::string enumerators(const table::ConstantDecl& decl) {
   return text;
 }
 
+// The smallest long long has no literal of its own.
+std::string integer_text(std::int64_t value) {
+  if (value == std::numeric_limits<std::int64_t>::min()) return "-9223372036854775807LL - 1";
+  return std::to_string(value);
+}
+
 // One member of Config.
 std::string render_constant(const table::ConstantDecl& decl, const Value& value) {
   switch (decl.type) {
@@ -49,7 +55,7 @@ std::string render_constant(const table::ConstantDecl& decl, const Value& value)
       return fmt::format("  static constexpr bool {} = {};\n", decl.name, value.as_bool());
     case table::Type::kInt:
       return fmt::format("  static constexpr {} {} = {};\n", fits_int(decl) ? "int" : "long long",
-                         decl.name, value.as_int());
+                         decl.name, integer_text(value.as_int()));
     case table::Type::kDType:
       return fmt::format("  using {} = {};\n", decl.name, device_type(value.as_dtype()));
     case table::Type::kEnum:

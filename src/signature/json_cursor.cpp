@@ -5,35 +5,41 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
+
+#include "signature/json_document.hpp"
 
 namespace jit::inline v1 {
 namespace {
 
-// Names that would not compile as a member of Config; the rest of the keywords are lower case
-// words that no manifest uses by accident.
-constexpr std::array<std::string_view, 34> kKeywords{
-    "alignas", "auto",   "bool",     "break",  "case",     "catch", "char",   "class",  "const",
-    "default", "delete", "do",       "double", "else",     "enum",  "extern", "float",  "for",
-    "if",      "int",    "long",     "new",    "operator", "short", "signed", "static", "struct",
-    "switch",  "this",   "typename", "union",  "unsigned", "void",  "while"};
+// Names that C++ keeps for itself, and those that a unit gives a meaning of its own.
+constexpr std::array<std::string_view, 76> kReserved{
+    "alignas",   "alignof",  "and",      "and_eq",   "asm",      "auto",    "bitand",    "bitor",
+    "bool",      "break",    "case",     "catch",    "char",     "class",   "compl",     "const",
+    "constexpr", "continue", "decltype", "default",  "delete",   "do",      "double",    "else",
+    "enum",      "explicit", "export",   "extern",   "false",    "float",   "for",       "friend",
+    "goto",      "if",       "inline",   "int",      "long",     "mutable", "namespace", "new",
+    "noexcept",  "not",      "not_eq",   "nullptr",  "operator", "or",      "or_eq",     "private",
+    "protected", "public",   "register", "return",   "short",    "signed",  "sizeof",    "static",
+    "struct",    "switch",   "template", "this",     "throw",    "true",    "try",       "typedef",
+    "typeid",    "typename", "union",    "unsigned", "using",    "virtual", "void",      "volatile",
+    "while",     "xor",      "xor_eq",   "Config"};
 
-std::string escape(std::string_view key) {
-  std::string text;
-  for (const char c : key) {
-    if (c == '~') text += "~0";
-    else if (c == '/') text += "~1";
-    else text += c;
-  }
-  return text;
+bool is_reserved(std::string_view text) {
+  // Names with two underscores belong to the compiler and its macros.
+  return text.find("__") != std::string_view::npos ||
+         std::find(kReserved.begin(), kReserved.end(), text) != kReserved.end();
 }
 
+// Not those of <cctype>, whose answers depend on the program's locale.
+bool is_control(char c) { return (c >= '\0' && c < ' ') || c == '\x7f'; }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_alnum(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
 bool is_identifier(std::string_view text) {
-  if (text.empty() || std::isdigit(static_cast<unsigned char>(text.front())) != 0) return false;
-  const bool word = std::all_of(text.begin(), text.end(), [](char c) {
-    return c == '_' || std::isalnum(static_cast<unsigned char>(c)) != 0;
-  });
-  return word && std::find(kKeywords.begin(), kKeywords.end(), text) == kKeywords.end();
+  if (text.empty() || is_digit(text.front())) return false;
+  const bool word =
+      std::all_of(text.begin(), text.end(), [](char c) { return c == '_' || is_alnum(c); });
+  return word && !is_reserved(text);
 }
 
 }  // namespace
@@ -61,7 +67,7 @@ JsonCursor JsonCursor::at(std::string_view key) const {
   if (!node_->is_object()) refuse("expected an object");
   const auto member = node_->find(key);
   if (member == node_->end()) refuse(fmt::format("\"{}\" is missing", key));
-  return {*member, file_, pointer_ + "/" + escape(key)};
+  return {*member, file_, member_pointer(pointer_, key)};
 }
 
 std::optional<JsonCursor> JsonCursor::find(std::string_view key) const {
@@ -89,13 +95,38 @@ std::string JsonCursor::text() const {
   if (!node_->is_string() || node_->get_ref<const std::string&>().empty()) {
     refuse("expected a non-empty string");
   }
-  return node_->get<std::string>();
+  const auto& text = node_->get_ref<const std::string&>();
+  if (std::any_of(text.begin(), text.end(), is_control)) refuse("expected text of one line");
+  return text;
 }
 
 std::string JsonCursor::identifier() const {
   std::string name = text();
   if (!is_identifier(name)) {
     refuse(fmt::format("\"{}\" is no C++ identifier; use letters, digits and _", name));
+  }
+  return name;
+}
+
+std::string JsonCursor::qualified_name() const {
+  std::string name = text();
+  for (std::string_view rest = name;;) {
+    const std::size_t end = rest.find("::");
+    if (!is_identifier(rest.substr(0, end))) {
+      refuse(fmt::format("\"{}\" is no C++ name such as name::function", name));
+    }
+    if (end == std::string_view::npos) return name;
+    rest.remove_prefix(end + 2);
+  }
+}
+
+std::string JsonCursor::file_name() const {
+  std::string name = text();
+  const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
+    return is_alnum(c) || std::string_view("_./+-").find(c) != std::string_view::npos;
+  });
+  if (!plain || name.front() == '/') {
+    refuse(fmt::format("\"{}\" is no relative file name of letters, digits and _ . / + -", name));
   }
   return name;
 }

@@ -32,11 +32,13 @@ class JsonCursor {
   std::optional<JsonCursor> find(std::string_view key) const;
   // The elements of an array; refuses anything else.
   std::vector<JsonCursor> items() const;
-  // The members of an object, in the order of the file.
+  // The members of an object, sorted by name.
   std::vector<std::pair<std::string, JsonCursor>> members() const;
 
-  std::string text() const;        // a non-empty string
-  std::string identifier() const;  // a C identifier that no C++ keyword is
+  std::string text() const;            // a non-empty string without control characters
+  std::string identifier() const;      // a C identifier that no C++ keyword is
+  std::string qualified_name() const;  // identifiers joined by ::
+  std::string file_name() const;       // a relative path, fit to stand in an #include
   std::int64_t integer() const;
   bool boolean() const;
   // A string, or "" where the member is missing.

@@ -4,20 +4,16 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
-#include <set>
+#include <cstdio>
 
 #include "signature/json_cursor.hpp"
+#include "signature/json_document.hpp"
 #include "signature/manifest.hpp"
+#include "signature/manifest_declarations.hpp"
 #include "signature/values.hpp"
 
 namespace jit::inline v1 {
 namespace {
-
-using nlohmann::json;
-
-// More values than this in one constant is a run-time size in disguise.
-constexpr std::uint64_t kMaxDomain = 1U << 16;
 
 // Options that change code generation and nothing else; anything that reads or writes files,
 // defines macros or names a target is the library's own business.
@@ -29,7 +25,8 @@ constexpr std::array<std::string_view, 7> kAllowedOptions{
 // One pass over one manifest, with what its parts need of each other.
 class ManifestReader {
  public:
-  ManifestReader(JsonCursor root, TableArena& arena) : root_(std::move(root)), arena_(arena) {}
+  ManifestReader(JsonCursor root, TableArena& arena)
+      : root_(std::move(root)), arena_(arena), declarations_(arena) {}
 
   table::Template read() {
     root_.allow_keys({"format", "name", "summary", "entry", "target", "min_capability", "forbid",
@@ -44,9 +41,7 @@ class ManifestReader {
     read_target();
     read_forbidden();
     read_options();
-    read_constants();
-    read_run_time();
-    read_buckets();
+    read_declarations();
     read_selection();
     read_presets();
     read_entry();  // last: it names constants
@@ -57,9 +52,9 @@ class ManifestReader {
   void read_entry() {
     const JsonCursor entry = root_.at("entry");
     entry.allow_keys({"include", "function", "params", "max_threads", "min_blocks"});
-    tmpl_.entry_include = arena_.keep(entry.at("include").text());
-    tmpl_.entry_function = arena_.keep(entry.at("function").text());
-    tmpl_.params_type = arena_.keep(entry.at("params").text());
+    tmpl_.entry_include = arena_.keep(entry.at("include").file_name());
+    tmpl_.entry_function = arena_.keep(entry.at("function").qualified_name());
+    tmpl_.params_type = arena_.keep(entry.at("params").qualified_name());
     tmpl_.max_threads = arena_.keep(launch_bound(entry, "max_threads"));
     tmpl_.min_blocks = arena_.keep(launch_bound(entry, "min_blocks"));
     if (!tmpl_.min_blocks.empty() && tmpl_.max_threads.empty()) {
@@ -90,8 +85,9 @@ class ManifestReader {
       int major = 0;
       int minor = 0;
       int used = 0;
-      if (std::sscanf(text.c_str(), "%d.%1d%n", &major, &minor, &used) != 2 ||  // NOLINT
-          static_cast<std::size_t>(used) != text.size() || major < 5 || major > 99 || minor < 0) {
+      if (text.front() < '0' || text.front() > '9' ||
+          std::sscanf(text.c_str(), "%2d.%1d%n", &major, &minor, &used) != 2 ||  // NOLINT
+          static_cast<std::size_t>(used) != text.size() || major < 5 || minor < 0) {
         minimum->refuse("expected a compute capability such as \"9.0\"");
       }
       tmpl_.min_capability = major * 10 + minor;
@@ -124,187 +120,12 @@ class ManifestReader {
     tmpl_.compiler_options = arena_.keep(std::move(kept));
   }
 
-  // Every name of a manifest is unique: a size must never be mistaken for a constant.
-  std::string_view new_name(const JsonCursor& cursor) {
-    const std::string name = cursor.identifier();
-    if (!names_.insert(name).second) {
-      cursor.refuse(fmt::format("\"{}\" is declared twice", name));
+  void read_declarations() {
+    tmpl_.constants = declarations_.constants(root_.at("constants"));
+    if (const auto list = root_.find("run_time")) tmpl_.run_time = declarations_.run_time(*list);
+    if (const auto list = root_.find("buckets")) {
+      tmpl_.buckets = declarations_.buckets(*list, tmpl_.run_time);
     }
-    return arena_.keep(name);
-  }
-
-  void read_constants() {
-    std::vector<table::ConstantDecl> decls;
-    for (const JsonCursor& item : root_.at("constants").items()) {
-      item.allow_keys({"name", "role", "type", "values", "range", "default", "doc"});
-      decls.push_back(read_constant(item));
-    }
-    tmpl_.constants = arena_.keep(std::move(decls));
-  }
-
-  table::ConstantDecl read_constant(const JsonCursor& item) {
-    table::ConstantDecl decl;
-    decl.name = new_name(item.at("name"));
-    decl.doc = arena_.keep(item.at("doc").text());
-    const std::string role = item.at("role").text();
-    if (role == "tunable") decl.role = table::Role::kTunable;
-    else if (role != "shape") item.at("role").refuse("expected shape or tunable");
-    read_type(item, decl);
-    if (const auto value = item.find("default")) {
-      decl.has_default = true;
-      decl.default_value = value_of(decl, *value);
-    } else if (decl.role == table::Role::kTunable) {
-      item.refuse("a tunable needs a default");
-    }
-    return decl;
-  }
-
-  void read_type(const JsonCursor& item, table::ConstantDecl& decl) {
-    const std::string type = item.at("type").text();
-    if (type == "bool") decl.type = table::Type::kBool;
-    else if (type == "int") decl.type = table::Type::kInt;
-    else if (type == "dtype") decl.type = table::Type::kDType;
-    else if (type == "enum") decl.type = table::Type::kEnum;
-    else item.at("type").refuse("expected bool, int, dtype or enum");
-
-    const auto values = item.find("values");
-    const auto range = item.find("range");
-    if (decl.type == table::Type::kBool) {
-      if (values || range) item.refuse("a bool needs neither values nor range");
-      return;
-    }
-    if (range && decl.type == table::Type::kInt && !values) {
-      decl.range = read_range(*range);
-      return;
-    }
-    if (!values || range) {
-      item.refuse(decl.type == table::Type::kInt ? "an int needs either values or range"
-                                                 : "needs values and no range");
-    }
-    read_values(*values, decl);
-  }
-
-  void read_values(const JsonCursor& values, table::ConstantDecl& decl) {
-    std::vector<Value> domain;
-    for (const JsonCursor& value : values.items()) {
-      const Value parsed = typed_value(decl, value);
-      if (decl.type == table::Type::kEnum) static_cast<void>(value.identifier());
-      if (std::find(domain.begin(), domain.end(), parsed) != domain.end()) {
-        value.refuse("is listed twice");
-      }
-      domain.push_back(parsed);
-    }
-    if (domain.empty()) values.refuse("expected at least one value");
-    decl.values = arena_.keep(std::move(domain));
-  }
-
-  static table::Range read_range(const JsonCursor& cursor) {
-    cursor.allow_keys({"min", "max", "step"});
-    table::Range range{cursor.at("min").integer(), cursor.at("max").integer(), 1};
-    if (const auto step = cursor.find("step")) range.step = step->integer();
-    if (range.step < 1) cursor.at("step").refuse("expected a step of at least 1");
-    if (range.max < range.min) cursor.refuse("max is below min");
-    const auto count =
-        (static_cast<std::uint64_t>(range.max) - static_cast<std::uint64_t>(range.min)) /
-        static_cast<std::uint64_t>(range.step);
-    if (count >= kMaxDomain) {
-      cursor.refuse(
-          fmt::format("has more than {} values: a size that takes so many belongs in "
-                      "run_time",
-                      kMaxDomain));
-    }
-    return range;
-  }
-
-  // A JSON value of the declared type, whatever the domain.
-  Value typed_value(const table::ConstantDecl& decl, const JsonCursor& cursor) {
-    switch (decl.type) {
-      case table::Type::kBool: return Value(cursor.boolean());
-      case table::Type::kInt: return Value(cursor.integer());
-      case table::Type::kEnum: return Value(arena_.keep(cursor.text()));
-      case table::Type::kDType: break;
-    }
-    const auto type = parse_dtype(cursor.text());
-    if (!type) cursor.refuse("expected a dtype: f32, f16, bf16, e4m3, e5m2, i32, i8 or u8");
-    return Value(*type);
-  }
-
-  Value value_of(const table::ConstantDecl& decl, const JsonCursor& cursor) {
-    const auto value = find_in_domain(decl, typed_value(decl, cursor));
-    if (!value) {
-      cursor.refuse(fmt::format("{} takes {}", decl.name, format_domain(decl)));
-    }
-    return *value;
-  }
-
-  void read_run_time() {
-    const auto run_time = root_.find("run_time");
-    if (!run_time) return;
-    std::vector<table::RuntimeDecl> decls;
-    for (const JsonCursor& item : run_time->items()) {
-      item.allow_keys({"name", "doc"});
-      decls.push_back({new_name(item.at("name")), arena_.keep(item.at("doc").text())});
-    }
-    tmpl_.run_time = arena_.keep(std::move(decls));
-  }
-
-  void read_buckets() {
-    const auto buckets = root_.find("buckets");
-    if (!buckets) return;
-    std::vector<table::BucketDecl> decls;
-    for (const JsonCursor& item : buckets->items()) decls.push_back(read_bucket(item));
-    tmpl_.buckets = arena_.keep(std::move(decls));
-  }
-
-  table::BucketDecl read_bucket(const JsonCursor& item) {
-    item.allow_keys({"name", "size", "steps", "default", "doc"});
-    table::BucketDecl bucket;
-    bucket.name = new_name(item.at("name"));
-    bucket.doc = arena_.keep(item.at("doc").text());
-    bucket.size = arena_.keep(item.at("size").text());
-    if (find_run_time(tmpl_, bucket.size) == nullptr) {
-      item.at("size").refuse(fmt::format("\"{}\" is not declared in run_time", bucket.size));
-    }
-    std::vector<table::BucketStep> steps;
-    const std::vector<JsonCursor> cursors = item.at("steps").items();
-    for (const JsonCursor& cursor : cursors) {
-      steps.push_back(read_step(cursor, steps, &cursor == &cursors.back()));
-    }
-    if (steps.size() < 2) item.at("steps").refuse("expected at least two steps");
-    bucket.default_step = static_cast<std::uint32_t>(steps.size() - 1);
-    if (const auto label = item.find("default")) {
-      bucket.default_step = step_index(steps, *label);
-    }
-    bucket.steps = arena_.keep(std::move(steps));
-    return bucket;
-  }
-
-  table::BucketStep read_step(const JsonCursor& cursor,
-                              const std::vector<table::BucketStep>& before, bool last) {
-    cursor.allow_keys({"label", "up_to"});
-    table::BucketStep step;
-    step.label = arena_.keep(cursor.at("label").identifier());
-    for (const table::BucketStep& other : before) {
-      if (other.label == step.label) cursor.at("label").refuse("is used twice");
-    }
-    if (last) {
-      if (cursor.has("up_to")) cursor.at("up_to").refuse("the last step has no upper bound");
-      return step;
-    }
-    step.up_to = cursor.at("up_to").integer();
-    if (!before.empty() && step.up_to <= before.back().up_to) {
-      cursor.at("up_to").refuse("must be above the step before");
-    }
-    return step;
-  }
-
-  static std::uint32_t step_index(const std::vector<table::BucketStep>& steps,
-                                  const JsonCursor& label) {
-    const std::string text = label.text();
-    for (std::uint32_t i = 0; i < steps.size(); ++i) {
-      if (steps[i].label == text) return i;
-    }
-    label.refuse(fmt::format("\"{}\" is none of the labels", text));
   }
 
   void read_selection() {
@@ -338,12 +159,13 @@ class ManifestReader {
       cursor.refuse(fmt::format("\"{}\" is neither a shape constant nor a bucket", name));
     }
     if (decl != nullptr && decl->type == table::Type::kInt && cursor.node().is_object()) {
-      condition.range = read_range(cursor);
+      condition.range = DeclarationReader::range(cursor);
       return condition;
     }
     std::vector<Value> values;
     const auto add = [&](const JsonCursor& item) {
-      values.push_back(bucket != nullptr ? label_of(*bucket, item) : value_of(*decl, item));
+      values.push_back(bucket != nullptr ? DeclarationReader::label_of(*bucket, item)
+                                         : declarations_.value_of(*decl, item));
     };
     if (!cursor.node().is_array()) add(cursor);
     else
@@ -351,14 +173,6 @@ class ManifestReader {
     if (values.empty()) cursor.refuse("expected at least one value");
     condition.any_of = arena_.keep(std::move(values));
     return condition;
-  }
-
-  static Value label_of(const table::BucketDecl& bucket, const JsonCursor& cursor) {
-    const std::string text = cursor.text();
-    for (const table::BucketStep& step : bucket.steps) {
-      if (step.label == text) return Value(step.label);
-    }
-    cursor.refuse(fmt::format("\"{}\" is no label of bucket {}", text, bucket.name));
   }
 
   std::span<const Constant> read_assignments(const JsonCursor& set,
@@ -370,7 +184,7 @@ class ManifestReader {
       if (role && decl->role != *role) {
         cursor.refuse(fmt::format("\"{}\" is no {} constant", name, name_of(*role)));
       }
-      constants.push_back({decl->name, value_of(*decl, cursor)});
+      constants.push_back({decl->name, declarations_.value_of(*decl, cursor)});
     }
     return arena_.keep(std::move(constants));
   }
@@ -407,32 +221,23 @@ class ManifestReader {
 
   JsonCursor root_;
   TableArena& arena_;
+  DeclarationReader declarations_;
   table::Template tmpl_;
-  std::set<std::string, std::less<>> names_;
 };
-
-json parse_json(std::string_view text, const std::string& file) {
-  try {
-    return json::parse(text);
-  } catch (const json::parse_error& error) {
-    throw Error(ErrorCode::kInvalidTemplate,
-                fmt::format("read manifest {} at byte {}: {}", file, error.byte, error.what()));
-  }
-}
 
 }  // namespace
 
 table::Template parse_manifest(std::string_view text, const std::string& file, TableArena& arena) {
-  const json document = parse_json(text, file);
+  const nlohmann::json document = parse_json_document(text, file);
   return ManifestReader(JsonCursor(document, file), arena).read();
 }
 
 std::vector<std::string> parse_toolkit_headers(std::string_view text, const std::string& file) {
-  const json document = parse_json(text, file);
+  const nlohmann::json document = parse_json_document(text, file);
   const auto headers = JsonCursor(document, file).find("toolkit_headers");
   std::vector<std::string> names;
   if (!headers) return names;
-  for (const JsonCursor& item : headers->items()) names.push_back(item.text());
+  for (const JsonCursor& item : headers->items()) names.push_back(item.file_name());
   return names;
 }
 

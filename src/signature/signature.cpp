@@ -156,10 +156,13 @@ void check_capability(const table::Template& tmpl, Arch arch) {
                     "GPU or another template",
                     tmpl.name, arch.text(), tmpl.min_capability / 10, tmpl.min_capability % 10));
   }
-  if (tmpl.target != Target::kBase && arch.major >= 9 && arch.suffix == 0) {
+  const bool too_general =
+      arch.suffix == 0 || (tmpl.target == Target::kSpecific && arch.suffix == 'f');
+  if (tmpl.target != Target::kBase && arch.major >= 9 && too_general) {
     throw Error(ErrorCode::kUnsupportedArch,
-                fmt::format("get {}: it needs a {} target and {} is a base one; use {}a", tmpl.name,
-                            name_of(tmpl.target), arch.text(), arch.text()));
+                fmt::format("get {}: it needs a {} target and {} is a {} one; use sm_{}a",
+                            tmpl.name, name_of(tmpl.target), arch.text(),
+                            arch.suffix == 0 ? "base" : "family", arch.number()));
   }
 }
 

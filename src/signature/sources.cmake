@@ -3,8 +3,10 @@ set(CUBINET_SOURCES_SIGNATURE
     bundle.cpp
     include_scan.cpp
     json_cursor.cpp
+    json_document.cpp
     key.cpp
     manifest.cpp
+    manifest_declarations.cpp
     manifest_json.cpp
     selection.cpp
     signature.cpp

@@ -39,6 +39,16 @@ Entry entry_of(const Unit& unit, const Artifact& artifact) {
   return entry;
 }
 
+// What a manifest forbids is no part of the key: an older entry may have it. Code for a debugger
+// keeps everything in memory, so there it says nothing.
+bool is_forbidden(const Unit& unit, const ArtifactFacts& facts) {
+  const table::Template& tmpl = *unit.signature->tmpl;
+  const bool has = (tmpl.forbid_spills && facts.spill_bytes() != 0) ||
+                   (tmpl.forbid_serialized_wgmma && facts.serialized_wgmma != 0);
+  return has && std::find(unit.options.begin(), unit.options.end(), "--device-debug") ==
+                    unit.options.end();
+}
+
 }  // namespace
 
 Unit make_unit(const Signature& signature, Arch arch, Debug debug) {
@@ -90,6 +100,10 @@ std::optional<Artifact> ArtifactSource::find(const Unit& unit) {
   }
   if (entry->artifact.arch != unit.arch || entry->artifact.symbol != unit.signature->symbol()) {
     quarantine(unit, entry->artifact);
+    return std::nullopt;
+  }
+  if (is_forbidden(unit, entry->artifact.facts)) {
+    logger_.info(fmt::format("find {}: made before its manifest forbade it", unit.name()));
     return std::nullopt;
   }
   disk_hits_.fetch_add(1, std::memory_order_relaxed);

@@ -37,6 +37,7 @@ Kernel CallSite::kernel_slowly() const {
   // With GPUs of several capabilities the answer depends on the current context each time.
   if (!runtime.impl().devices().homogeneous()) return kernel;
   const std::lock_guard lock(request_->mutex);
+  if (known_.load(std::memory_order_relaxed) != nullptr) return kernel;  // it has readers by now
   request_->kernel = kernel;
   known_.store(&request_->kernel, std::memory_order_release);
   return kernel;

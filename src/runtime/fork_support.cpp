@@ -21,13 +21,14 @@ Listed& listed() {
 
 void prepare() {
   listed().mutex.lock();
-  for (ForkAware* object : listed().objects) object->before_fork();
+  // The youngest first: a worker comes to rest before the locks that its job may still need.
+  const auto& objects = listed().objects;
+  std::for_each(objects.rbegin(), objects.rend(), [](ForkAware* object) { object->before_fork(); });
 }
 
 void finish(bool in_child) {
   const auto& objects = listed().objects;
-  std::for_each(objects.rbegin(), objects.rend(),
-                [&](ForkAware* object) { object->after_fork(in_child); });
+  for (ForkAware* object : objects) object->after_fork(in_child);
   listed().mutex.unlock();
 }
 

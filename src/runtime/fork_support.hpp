@@ -8,7 +8,8 @@ namespace jit::inline v1 {
 // ForkAware is told of every fork() of the process.
 //
 // before_fork runs in the forking thread and leaves the object in a state that a child can use: it
-// takes the object's locks, which after_fork gives back, in parent and child.
+// takes the object's locks, which after_fork gives back, in parent and child. Objects made last are
+// told first: they may wait for work that still needs the older ones.
 class ForkAware {
  public:
   ForkAware();

@@ -100,7 +100,9 @@ detail::LoadedKernel& MemoryTier::Claim::serve(std::unique_ptr<detail::LoadedKer
   return loaded;
 }
 
-void MemoryTier::Claim::fail(std::exception_ptr error) { finish(std::move(error)); }
+void MemoryTier::Claim::fail(std::exception_ptr error) {
+  if (attempt_ != nullptr) finish(std::move(error));
+}
 
 void MemoryTier::Claim::abandon() { finish(nullptr); }
 

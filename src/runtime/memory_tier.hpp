@@ -58,7 +58,7 @@ class MemoryTier final : private ForkAware {
     bool leads() const noexcept { return leads_; }
     // Hands the kernel to the tier and to all waiters. Requires: leads().
     detail::LoadedKernel& serve(std::unique_ptr<detail::LoadedKernel> kernel);
-    // Hands the error to all waiters; the next call may try again. Requires: leads().
+    // Hands the error to all waiters; the next call may try again. Does nothing after serve().
     void fail(std::exception_ptr error);
     // Gives the claim up without an outcome; somebody who waits may lead. Requires: leads().
     void abandon();

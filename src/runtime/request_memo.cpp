@@ -128,8 +128,8 @@ void RequestMemo::insert(const MemoRequest& request, SignatureSlot& slot) {
   if (2 * nodes_.size() > tables_.back()->cells.size()) {
     auto larger = std::make_unique<Table>(2 * tables_.back()->cells.size());
     for (const Node& known : nodes_) place(*larger, known);
-    table_.store(larger.get(), std::memory_order_release);
     tables_.push_back(std::move(larger));
+    table_.store(tables_.back().get(), std::memory_order_release);
     return;
   }
   place(*tables_.back(), node);

@@ -25,20 +25,20 @@ Runtime::Impl::Impl(RuntimeOptions options)
       devices_(options_.driver),
       source_(options_, logger_) {}
 
-const table::Template* Runtime::Impl::known_template(std::string_view name) const noexcept {
-  for (const auto& cell : known_templates_) {
-    const KnownTemplate* known = cell.load(std::memory_order_acquire);
-    if (known == nullptr) return nullptr;
-    if (known->name == name) return known->tmpl;
+const table::Template* KnownTemplates::find(std::string_view name) const noexcept {
+  for (const auto& cell : cells_) {
+    const table::Template* tmpl = cell.load(std::memory_order_acquire);
+    if (tmpl == nullptr || tmpl->name == name) return tmpl;
   }
   return nullptr;
 }
 
-void Runtime::Impl::remember_template(const table::Template& tmpl) {
-  const std::lock_guard lock(known_mutex_);
-  if (known_template(tmpl.name) != nullptr || known_storage_.size() == kMaxKnownTemplates) return;
-  const KnownTemplate& known = known_storage_.emplace_back(std::string(tmpl.name), &tmpl);
-  known_templates_[known_storage_.size() - 1].store(&known, std::memory_order_release);
+void KnownTemplates::remember(const table::Template& tmpl) noexcept {
+  for (auto& cell : cells_) {
+    const table::Template* known = nullptr;
+    if (cell.compare_exchange_strong(known, &tmpl, std::memory_order_acq_rel)) return;
+    if (known->name == tmpl.name) return;
+  }
 }
 
 MemoRequest Runtime::Impl::memo_request(const KernelRequest& request,
@@ -53,7 +53,7 @@ MemoRequest Runtime::Impl::memo_request(const KernelRequest& request,
 detail::LoadedKernel* Runtime::Impl::find_in_memory(const KernelRequest& request) {
   const table::Template* tmpl = nullptr;
   if (!request.sizes.empty()) {
-    tmpl = known_template(request.name);
+    tmpl = known_templates_.find(request.name);
     if (tmpl == nullptr) return nullptr;
   }
   const SignatureSlot* slot = memo_.find(memo_request(request, tmpl));
@@ -66,7 +66,7 @@ SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request) {
   const table::Template& tmpl = templates_.find(request.name);
   SignatureSlot& slot =
       memory_.slot_of(resolve(tmpl, request.constants, request.sizes), request.options.debug);
-  remember_template(tmpl);
+  known_templates_.remember(tmpl);
   memo_.insert(memo_request(request, &tmpl), slot);
   return slot;
 }
@@ -137,19 +137,20 @@ void Runtime::Impl::prefetch(const KernelRequest& request) {
     try {
       std::optional<ContextScope> scope;
       if (context != nullptr) scope.emplace(devices_.driver(), context);
-      get({owned->name(), owned->constants(), owned->sizes(), owned->options()});
+      get_ahead({owned->name(), owned->constants(), owned->sizes(), owned->options()});
     } catch (const std::exception& error) {
       logger_.warning(fmt::format("prefetch {}: {}", owned->name(), error.what()));
     }
   });
 }
 
-const Value& KernelInfo::constant(std::string_view wanted) const {
-  for (const Constant& constant : constants) {
-    if (constant.name == wanted) return constant.value;
-  }
-  throw Error(ErrorCode::kInvalidArgument,
-              fmt::format("look up constant {} of {}: there is none", wanted, signature));
+void Runtime::Impl::get_ahead(const KernelRequest& request) {
+  if (find_in_memory(request) != nullptr) return;
+  SignatureSlot& slot = slot_of(request);
+  const std::size_t capability = devices_.capability_index(request.options.device);
+  // Never waits for another caller, who may himself be waiting for this thread to compile.
+  auto claim = memory_.try_claim(slot, capability);
+  if (claim && claim->leads()) build(std::move(*claim), slot, capability);
 }
 
 Runtime::Runtime(RuntimeOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}

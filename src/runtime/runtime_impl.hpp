@@ -4,7 +4,6 @@
 #include <array>
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
@@ -26,6 +25,19 @@ struct KernelRequest {
   const KernelOptions& options;
 };
 
+// Templates by name without a lock, for requests with sizes: the first kMax that were asked for.
+// Lifetime: the templates outlive it.
+class KnownTemplates {
+ public:
+  static constexpr std::size_t kMax = 64;
+
+  const table::Template* find(std::string_view name) const noexcept;
+  void remember(const table::Template& tmpl) noexcept;
+
+ private:
+  std::array<std::atomic<const table::Template*>, kMax> cells_{};
+};
+
 class Runtime::Impl {
  public:
   explicit Impl(RuntimeOptions options);
@@ -42,21 +54,14 @@ class Runtime::Impl {
   Stats stats() const { return source_.stats(); }
 
  private:
-  // A template by name without a lock, for requests with sizes.
-  struct KnownTemplate {
-    std::string name;
-    const table::Template* tmpl;
-  };
-  static constexpr std::size_t kMaxKnownTemplates = 64;
-
   // The kernel if it is in memory; takes no lock, allocates nothing, never waits.
   detail::LoadedKernel* find_in_memory(const KernelRequest& request);
-  const table::Template* known_template(std::string_view name) const noexcept;
-  void remember_template(const table::Template& tmpl);
   MemoRequest memo_request(const KernelRequest& request, const table::Template* tmpl) const;
   // Resolves the request and remembers its spelling.
   SignatureSlot& slot_of(const KernelRequest& request);
 
+  // What prefetch() does in the background.
+  void get_ahead(const KernelRequest& request);
   Kernel get_slowly(const KernelRequest& request);
   // The story: from a claimed signature to a kernel that everybody has.
   Kernel build(MemoryTier::Claim claim, SignatureSlot& slot, std::size_t capability);
@@ -73,9 +78,7 @@ class Runtime::Impl {
   Devices devices_;  // before the kernels, which call its driver when they end
   MemoryTier memory_;
   RequestMemo memo_;
-  std::array<std::atomic<const KnownTemplate*>, kMaxKnownTemplates> known_templates_{};
-  std::mutex known_mutex_;
-  std::deque<KnownTemplate> known_storage_;
+  KnownTemplates known_templates_;
   ArtifactSource source_;  // last: its worker ends first
 };
 

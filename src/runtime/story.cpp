@@ -39,7 +39,8 @@ Kernel Runtime::Impl::build(MemoryTier::Claim claim, SignatureSlot& slot, std::s
     if (options_.mode == Mode::kFrozen) throw source_.frozen_miss(unit);
     // One process per node goes on; the others find its entry when they get their turn.
     const FlightLock flight = source_.claim(unit);
-    if (flight.waited()) {
+    // Looked for again even if nobody was waited for: its maker may have come and gone in between.
+    if (flight.state() != LockState::kUnavailable) {
       if (auto kernel = find_and_load(unit)) return claim.serve(std::move(kernel)).view();
     }
     // Compiled and checked: what leaves the compiler is a cubin of this symbol for this arch.
@@ -91,7 +92,7 @@ PrecompileReport Runtime::Impl::precompile(const Signature& signature, Arch arch
   if (!artifact) {
     if (options_.mode == Mode::kFrozen) throw source_.frozen_miss(unit);
     const FlightLock flight = source_.claim(unit);
-    if (flight.waited()) artifact = source_.find(unit);
+    if (flight.state() != LockState::kUnavailable) artifact = source_.find(unit);
     report.hit = artifact.has_value();
     if (!artifact) {
       artifact = source_.compile(unit);

@@ -48,6 +48,8 @@ std::vector<const table::Template*> embedded_templates() {
 
 TemplateRegistry::TemplateRegistry(RegistryOptions options) : options_(std::move(options)) {}
 
+TemplateRegistry::~TemplateRegistry() { leave(); }
+
 TemplateContext TemplateRegistry::context() const {
   return {shipped_headers(), {}, options_.cuda_home};
 }

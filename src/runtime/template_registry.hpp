@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "jit/template_table.hpp"
+#include "runtime/fork_support.hpp"
 #include "signature/table_arena.hpp"
 #include "signature/template_directory.hpp"
 
@@ -28,9 +29,10 @@ struct RegistryOptions {
 
 // Threads: safe from any thread. Lifetime: templates live and stay as they are until the registry
 // ends, so that signatures may refer to them.
-class TemplateRegistry {
+class TemplateRegistry final : private ForkAware {
  public:
   explicit TemplateRegistry(RegistryOptions options);
+  ~TemplateRegistry() override;
 
   // The template of that name: the one added last, else the first on the template path, else the
   // embedded one; read from disk once. Errors: kUnknownTemplate with the names there are;
@@ -44,6 +46,8 @@ class TemplateRegistry {
   std::vector<const table::Template*> all();
 
  private:
+  void before_fork() noexcept override { mutex_.lock(); }
+  void after_fork(bool) noexcept override { mutex_.unlock(); }
   const table::Template* find_on_path(const std::string& name);
   const table::Template& keep(table::Template tmpl);
   TemplateContext context() const;

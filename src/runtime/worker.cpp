@@ -24,8 +24,12 @@ Worker::~Worker() {
 }
 
 void Worker::run(const std::function<void()>& job) {
-  if (std::this_thread::get_id() == thread_id_) return job();
-  std::packaged_task<void()> task(job);
+  const auto run_alone = [this, &job] {
+    const std::lock_guard running(running_);
+    job();
+  };
+  if (std::this_thread::get_id() == thread_id_) return run_alone();
+  std::packaged_task<void()> task(run_alone);
   std::future<void> done = task.get_future();
   auto shared = std::make_shared<std::packaged_task<void()>>(std::move(task));
   post([shared] { (*shared)(); });
@@ -53,33 +57,25 @@ void Worker::loop() {
     const std::function<void()> job = std::move(jobs_.front());
     jobs_.pop_front();
     lock.unlock();
-    {
-      const std::lock_guard running(running_);
-      job();
-    }
+    job();
     lock.lock();
   }
 }
 
 void Worker::before_fork() noexcept {
-  // The forking thread may be this one (a job that forks): it holds running_ already.
-  if (std::this_thread::get_id() != thread_id_) running_.lock();
+  running_.lock();
   mutex_.lock();
 }
 
 void Worker::after_fork(bool in_child) noexcept {
   if (in_child) {
     thread_ = nullptr;
-    const bool own_thread = std::this_thread::get_id() == thread_id_;
-    thread_id_ = {};
+    thread_id_ = std::thread::id();
     jobs_.clear();
     wake_ = new std::condition_variable;
-    mutex_.unlock();
-    if (!own_thread) running_.unlock();
-    return;
   }
   mutex_.unlock();
-  if (std::this_thread::get_id() != thread_id_) running_.unlock();
+  running_.unlock();
 }
 
 }  // namespace jit::inline v1

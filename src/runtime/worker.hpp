@@ -2,6 +2,7 @@
 // compile of a process goes through here, one after the other.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -14,16 +15,16 @@ namespace jit::inline v1 {
 
 // The thread starts with the first job. It has a stack of its own, so that a compile does not
 // depend on the caller's (engines run on small ones).
-// Fork: waits for the running job; the child starts with no thread and no jobs.
+// Fork: waits for what runs through run(); the child starts with no thread and no jobs.
 class Worker final : private ForkAware {
  public:
   Worker();
   ~Worker() override;  // waits for the running job; jobs not begun are dropped
 
   // Runs `job` on the thread and waits for it; what it throws is thrown here. On the thread itself
-  // it runs at once.
+  // it runs at once. Requires: the job does not fork.
   void run(const std::function<void()>& job);
-  // Runs `job` on the thread some time. Requires: it throws nothing.
+  // Runs `job` on the thread some time. Requires: it throws nothing. No fork waits for it.
   void post(std::function<void()> job);
 
  private:
@@ -33,11 +34,11 @@ class Worker final : private ForkAware {
   void loop();
 
   std::mutex mutex_;               // everything below
-  std::mutex running_;             // held while a job runs
+  std::mutex running_;             // held while a job of run() runs
   std::condition_variable* wake_;  // made anew in a child: the old one has waiters that are gone
   std::deque<std::function<void()>> jobs_;
-  std::thread* thread_ = nullptr;  // a child abandons it
-  std::thread::id thread_id_;
+  std::thread* thread_ = nullptr;           // a child abandons it
+  std::atomic<std::thread::id> thread_id_;  // read without the mutex
   bool stopping_ = false;
 };
 

@@ -1,4 +1,5 @@
 // Processes killed at random moments of publish, and at every one of its system calls.
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -47,7 +48,7 @@ void pause_us(std::uint32_t microseconds) {
 // the sweep to have something to do.
 int clean_up_after(pid_t dead, const fs::path& temporary, bool really) {
   int left = 0;
-  const std::string part = "." + std::to_string(dead) + "-";
+  const std::string part = fmt::format(".{}-", dead);
   std::error_code vanished;
   for (const fs::directory_entry& file : fs::directory_iterator(temporary, vanished)) {
     if (file.path().filename().string().find(part) == std::string::npos) continue;

@@ -45,7 +45,6 @@ function(cubinet_internal_target target)
     ${target} PUBLIC "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include"
                      "${PROJECT_SOURCE_DIR}/kernel_templates")
   target_compile_features(${target} PUBLIC cxx_std_20)
-  target_compile_definitions(${target} PUBLIC JIT_VERSION="${PROJECT_VERSION}")
   target_link_libraries(${target} PUBLIC cubinet_dependencies cubinet_warnings)
 endfunction()
 

@@ -24,7 +24,7 @@
 namespace jit::inline v1 {
 
 struct DirectoryOptions {
-  std::filesystem::path root;
+  std::filesystem::path root{};
   // Trust a directory that its group may write to. Others may never.
   bool trust_group = false;
   // Write nothing: no publish, no quarantine, no directory.
@@ -33,8 +33,8 @@ struct DirectoryOptions {
 
 // What is asked of a directory.
 struct EntryQuery {
-  UnitKey key;
-  ToolchainId toolchain;  // unknown where no NVRTC is installed: then any release may answer
+  UnitKey key{};
+  ToolchainId toolchain{};  // unknown where no NVRTC is installed: then any release may answer
   ToolchainPolicy policy = ToolchainPolicy::kExact;
   // The driver's CUDA major: entries of a newer one are passed over. 0: any.
   std::uint16_t max_cuda_major = 0;

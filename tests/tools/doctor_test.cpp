@@ -1,0 +1,96 @@
+#include <sys/stat.h>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "tools/command_fixture.hpp"
+
+using jit::testing::add_tiny_template;
+using jit::testing::CommandFixture;
+using jit::testing::CommandResult;
+using nlohmann::json;
+
+namespace {
+
+bool has_problem(const json& report, const std::string& part) {
+  for (const json& problem : report.at("problems")) {
+    if (problem.at("what").get<std::string>().find(part) != std::string::npos) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("doctor finds the compiler, misses the driver, and is content") {
+  CommandFixture fixture;
+  add_tiny_template(fixture);
+  const CommandResult text = fixture.run({"doctor"});
+  INFO(text.out << text.err);
+  CHECK(text.code == 0);
+  CHECK(text.out_has("libnvrtc.so"));
+  CHECK(text.out_has("does not exist yet"));
+  CHECK(text.out_has("CUBINET_TEMPLATE_PATH="));
+  const json report = fixture.run({"doctor", "--json"}).json();
+  CHECK(report.at("ok") == true);
+  CHECK(report.at("nvrtc").at("found") == true);
+  CHECK_FALSE(report.at("nvrtc").at("release").get<std::string>().empty());
+  CHECK(report.at("driver").at("found") == false);
+  CHECK(report.at("gpus").empty());
+  CHECK(report.at("cache").at("path") == fixture.cache().string());
+  CHECK(report.at("cache").at("usable") == true);
+  CHECK(report.at("cache").at("free_bytes") > 0);
+  CHECK(report.at("problems").empty());
+  CHECK_FALSE(std::filesystem::exists(fixture.cache()));
+}
+
+TEST_CASE("doctor lists every place where NVRTC was looked for, and fails") {
+  CommandFixture fixture;
+  fixture.environment["CUBINET_NVRTC"] = fixture.environment.at("HOME");
+  const CommandResult text = fixture.run({"doctor"});
+  CHECK(text.code == 1);
+  CHECK(text.out_has("not found; tried:"));
+  CHECK(text.out_has("no libnvrtc"));
+  const json report = fixture.run({"doctor", "--json"}).json();
+  CHECK(report.at("ok") == false);
+  CHECK(report.at("nvrtc").at("found") == false);
+  CHECK_FALSE(report.at("nvrtc").at("tried").empty());
+  CHECK(has_problem(report, "NVRTC"));
+}
+
+TEST_CASE("doctor describes the GPUs that the driver knows") {
+  CommandFixture fixture;
+  fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;
+  fixture.environment["FAKE_CUDA_DEVICES"] = "9.0,8.0";
+  const json report = fixture.run({"doctor", "--json"}).json();
+  CHECK(report.at("driver").at("found") == true);
+  CHECK(report.at("driver").at("path") == JIT_TEST_FAKE_CUDA);
+  REQUIRE(report.at("gpus").size() == 2);
+  CHECK(report.at("gpus").at(0).at("capability") == "9.0");
+  CHECK(report.at("gpus").at(0).at("arch") == "sm_90a");
+  CHECK(report.at("gpus").at(1).at("arch") == "sm_80");
+  CHECK(fixture.run({"doctor"}).out_has("compute capability 8.0"));
+}
+
+TEST_CASE("doctor says what is wrong with the cache directory") {
+  CommandFixture fixture;
+  std::filesystem::create_directory(fixture.cache());
+  REQUIRE(::chmod(fixture.cache().c_str(), 0777) == 0);
+  const CommandResult text = fixture.run({"doctor"});
+  CHECK(text.code == 1);
+  CHECK(text.out_has("mode 0777"));
+  CHECK(text.out_has("wrong: the cache is not used"));
+  fixture.environment["CUBINET_CACHE_DIR"] = "none";
+  CHECK(has_problem(fixture.run({"doctor", "--json"}).json(), "memory only"));
+}
+
+TEST_CASE("doctor notices variables that nothing reads or that cannot be right") {
+  CommandFixture fixture;
+  fixture.environment["CUBINET_CACHEDIR"] = "/x";
+  const json typo = fixture.run({"doctor", "--json"}).json();
+  CHECK(typo.at("ok") == true);
+  CHECK(has_problem(typo, "CUBINET_CACHEDIR"));
+  fixture.environment["CUBINET_MODE"] = "sometimes";
+  const CommandResult wrong = fixture.run({"doctor", "--json"});
+  CHECK(wrong.code == 1);
+  CHECK(has_problem(wrong.json(), "CUBINET_MODE"));
+  CHECK(wrong.json().at("environment").at("CUBINET_MODE") == "sometimes");
+}

@@ -1,0 +1,140 @@
+#include <sys/stat.h>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "support/tiny_template.hpp"
+#include "tools/command_fixture.hpp"
+
+using jit::testing::add_tiny_template;
+using jit::testing::CommandFixture;
+using jit::testing::CommandResult;
+using jit::testing::kTinyBody;
+using jit::testing::with;
+using nlohmann::json;
+
+namespace {
+
+const std::vector<std::string> kAll{"precompile", "tiny", "--all-presets", "--arch", "sm_90a"};
+
+std::vector<std::string> all(std::vector<std::string> more) {
+  more.insert(more.begin(), kAll.begin(), kAll.end());
+  return more;
+}
+
+void break_pinned(CommandFixture& fixture) {
+  fixture.folder().write("templates/tiny/tiny.cuh",
+                         with(kTinyBody, "Config::SIZE % 8 == 0, \"whole vectors\"",
+                              "Config::SIZE != 16, \"sixteen is refused here\""));
+}
+
+}  // namespace
+
+TEST_CASE("a kernel that fails is reported with its error, and the others are compiled") {
+  CommandFixture fixture;
+  add_tiny_template(fixture);
+  break_pinned(fixture);
+  const CommandResult result = fixture.run(all({"--json"}));
+  CHECK(result.code == 1);
+  const json report = result.json();
+  CHECK(report.at("compiled") == 2);
+  CHECK(report.at("failed") == 1);
+  const json& failed = report.at("kernels").at(2);
+  CHECK(failed.at("state") == "failed");
+  CHECK(failed.at("error_code") == "compile_failed");
+  const std::string error = failed.at("error");
+  CHECK(error.find("tiny.cuh") != std::string::npos);
+  CHECK(error.find("sixteen is refused here") != std::string::npos);
+  CHECK(std::filesystem::exists(failed.at("reproduction").get<std::string>()));
+  CHECK_FALSE(failed.contains("log"));
+  CHECK(fixture.entries().size() == 2);
+
+  const CommandResult again = fixture.run(all({}));
+  CHECK(again.code == 1);
+  CHECK(again.out_has("3 kernels: 0 compiled, 2 hits, 1 failed"));
+  CHECK(again.err_has("cubinet: error: compile tiny[SIZE=16"));
+  CHECK(again.err_has("--verbose"));
+  const CommandResult verbose = fixture.run(all({"--verbose"}));
+  CHECK(verbose.err.size() > again.err.size());
+  CHECK(verbose.err_has("static assertion failed"));
+}
+
+TEST_CASE("a template that includes what it may not is refused before the compiler runs") {
+  CommandFixture fixture;
+  add_tiny_template(fixture);
+  for (const char* include : {"#include \"/etc/passwd\"", "#include \"../../secret.h\"",
+                              "#define NAME \"tiny/params.h\"\n#include NAME"}) {
+    fixture.folder().write("templates/tiny/tiny.cuh", std::string(kTinyBody) + include + "\n");
+    const CommandResult result = fixture.run(all({"--json"}));
+    INFO(include << "\n" << result.err);
+    CHECK(result.code == 1);
+    CHECK(result.out.empty());
+    CHECK(result.err_has("tiny.cuh"));
+    CHECK(fixture.entries().empty());
+  }
+}
+
+TEST_CASE("without NVRTC precompile serves hits and else lists what was tried") {
+  CommandFixture fixture;
+  add_tiny_template(fixture);
+  REQUIRE(fixture.run({"precompile", "tiny", "--preset", "pinned", "--arch", "sm_90a"}).code == 0);
+  fixture.environment["CUBINET_NVRTC"] = fixture.environment.at("HOME");
+  const CommandResult hit =
+      fixture.run({"precompile", "tiny", "--preset", "pinned", "--arch", "sm_90a", "--json"});
+  CHECK(hit.code == 0);
+  CHECK(hit.json().at("hits") == 1);
+  const CommandResult none = fixture.run(all({}));
+  CHECK(none.code == 1);
+  CHECK(none.err_has(fixture.environment.at("HOME")));
+  CHECK(none.err_has("CUBINET_NVRTC"));
+}
+
+TEST_CASE("a cache that cannot take anything is refused before the compiler runs") {
+  CommandFixture fixture;
+  add_tiny_template(fixture);
+  std::filesystem::create_directory(fixture.cache());
+  REQUIRE(::chmod(fixture.cache().c_str(), 0777) == 0);
+  const CommandResult open = fixture.run(all({}));
+  CHECK(open.code == 1);
+  CHECK(open.err_has(fixture.cache().string()));
+  CHECK(open.out.empty());
+  fixture.environment["CUBINET_CACHE_DIR"] = "none";
+  const CommandResult none = fixture.run(all({}));
+  CHECK(none.code == 1);
+  CHECK(none.err_has("--cache-dir"));
+  fixture.environment.erase("CUBINET_CACHE_DIR");
+  fixture.environment["CUBINET_MODE"] = "readonly";
+  const CommandResult readonly = fixture.run(all({"--json"}));
+  CHECK(readonly.code == 1);
+  CHECK(readonly.json().at("failed") == 3);
+}
+
+TEST_CASE("an architecture that the compiler does not know fails its kernels alone") {
+  CommandFixture fixture;
+  add_tiny_template(fixture);
+  const CommandResult result =
+      fixture.run({"precompile", "tiny", "--preset", "pinned", "--arch", "sm_35,sm_90", "--json"});
+  CHECK(result.code == 1);
+  const json report = result.json();
+  CHECK(report.at("compiled") == 1);
+  CHECK(report.at("failed") == 1);
+  CHECK(report.at("kernels").at(0).at("error_code") == "unsupported_arch");
+}
+
+TEST_CASE("a worker that dies takes one kernel with it and is replaced") {
+  CommandFixture fixture;
+  add_tiny_template(fixture);
+  // Whoever writes to a file is ended by SIGXFSZ; the command itself writes to a pipe alone.
+  const CommandResult result = fixture.shell(
+      "(ulimit -c 0; ulimit -f 0; exec \"$CUBINET\" precompile tiny --all-presets --arch sm_90a -j "
+      "1 "
+      "--json) | cat");
+  const json report = result.json();
+  CHECK(report.at("failed") == 3);
+  for (const json& kernel : report.at("kernels")) {
+    const std::string error = kernel.at("error");
+    INFO(error);
+    CHECK(error.find("ended by signal") != std::string::npos);
+  }
+  CHECK(fixture.entries().empty());
+  CHECK(fixture.run(all({"--json"})).json().at("compiled") == 3);
+}

@@ -1,0 +1,9 @@
+set(CUBINET_TESTS_TOOLS
+    cache_verbs_test.cpp
+    command_fixture.cpp
+    command_line_test.cpp
+    doctor_test.cpp
+    precompile_test.cpp
+    precompile_failure_test.cpp
+    render_test.cpp
+    templates_test.cpp)

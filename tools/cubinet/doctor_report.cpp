@@ -1,0 +1,160 @@
+#include "cubinet/doctor_report.hpp"
+
+#include <fmt/format.h>
+
+#include "base/hex.hpp"
+#include "cubinet/text.hpp"
+#include "jit/error.hpp"
+#include "jit/version.hpp"
+#include "signature/arch.hpp"
+
+namespace jit::inline v1 {
+namespace {
+
+std::string release_text(CompilerRelease release) {
+  return fmt::format("{}.{}", release.major, release.minor);
+}
+
+// The most that can be compiled for a GPU: "sm_90a".
+std::string arch_of(const DeviceInfo& gpu, const Examination& found) {
+  std::optional<CompilerRelease> release;
+  if (found.toolchain) release = found.toolchain->id.release;
+  try {
+    return choose_arch(Target::kSpecific, gpu.capability, release).text();
+  } catch (const Error&) {
+    return fmt::format("sm_{}{}", gpu.capability.major, gpu.capability.minor);
+  }
+}
+
+void add_toolchain(TextTable& table, const Examination& found) {
+  if (!found.toolchain) {
+    table.add({"nvrtc", "not found; tried:"});
+    for (const std::string& place : found.tried) table.add({"", place});
+    return;
+  }
+  const ToolchainLocation& location = *found.toolchain;
+  table.add({"nvrtc", fmt::format("{}, build {}, from {}", release_text(location.id.release),
+                                  to_hex(std::span(location.id.build).first(4)), location.origin)});
+  table.add({"", location.nvrtc.string()});
+}
+
+void add_driver(TextTable& table, const Examination& found) {
+  const DriverFinding& driver = found.driver;
+  if (!driver.found) {
+    table.add({"driver", fmt::format("none ({})", driver.reason)});
+    return;
+  }
+  table.add({"driver", fmt::format("for CUDA {}, {}", release_text(driver.version), driver.path)});
+  if (driver.gpus.empty()) table.add({"gpu", fmt::format("none ({})", driver.reason)});
+  for (const DeviceInfo& gpu : driver.gpus) {
+    table.add({fmt::format("gpu {}", gpu.ordinal),
+               fmt::format("{}, compute capability {}.{}, {} multiprocessors, {}", gpu.name,
+                           gpu.capability.major, gpu.capability.minor, gpu.sm_count,
+                           format_bytes(gpu.memory_bytes))});
+  }
+}
+
+void add_cache(TextTable& table, const CacheFinding& cache) {
+  if (cache.memory_only) {
+    table.add({"cache", "in memory only"});
+    return;
+  }
+  table.add({"cache", cache.path.string()});
+  const std::string access = cache.exists
+                                 ? fmt::format("mode {:04o}, owner {}, {}", cache.mode, cache.owner,
+                                               cache.reason.empty() ? "usable" : "refused")
+                             : cache.reason.empty() ? "does not exist yet; made when needed"
+                                                    : "does not exist and cannot be made";
+  table.add({"", access});
+  table.add(
+      {"", fmt::format(
+               "{} entries, {}{}", cache.entries, format_bytes(cache.entry_bytes),
+               cache.free_bytes ? fmt::format("; {} free", format_bytes(*cache.free_bytes)) : "")});
+}
+
+Json toolchain_json(const Examination& found) {
+  Json json = Json::object({{"found", found.toolchain.has_value()}});
+  if (found.toolchain) {
+    const ToolchainLocation& location = *found.toolchain;
+    json.set("path", location.nvrtc.string())
+        .set("builtins", location.builtins.string())
+        .set("release", release_text(location.id.release))
+        .set("build", to_hex(location.id.build))
+        .set("origin", location.origin);
+  }
+  return json.set("tried",
+                  Json::array_of(found.tried, [](const auto& line) { return Json(line); }));
+}
+
+Json driver_json(const DriverFinding& driver) {
+  Json json = Json::object({{"found", driver.found}});
+  if (driver.found) json.set("path", driver.path).set("version", release_text(driver.version));
+  return json.set("reason", driver.reason.empty() ? Json() : Json(driver.reason));
+}
+
+Json cache_json(const CacheFinding& cache) {
+  Json json = Json::object({{"memory_only", cache.memory_only}});
+  if (cache.memory_only) return json;
+  json.set("path", cache.path.string()).set("exists", cache.exists);
+  if (cache.exists) json.set("mode", fmt::format("{:04o}", cache.mode)).set("owner", cache.owner);
+  json.set("usable", cache.reason.empty())
+      .set("reason", cache.reason.empty() ? Json() : Json(cache.reason))
+      .set("entries", cache.entries)
+      .set("entry_bytes", cache.entry_bytes)
+      .set("quarantined", cache.quarantined)
+      .set("free_bytes", cache.free_bytes ? Json(*cache.free_bytes) : Json());
+  return json;
+}
+
+}  // namespace
+
+std::string doctor_text(const Examination& found) {
+  TextTable table = TextTable::pairs();
+  table.add({"cubinet", std::string(kVersion)});
+  add_toolchain(table, found);
+  add_driver(table, found);
+  add_cache(table, found.cache);
+  std::string names;
+  for (const std::string& name : found.templates) names += (names.empty() ? "" : ", ") + name;
+  table.add({"templates", names.empty() ? "none" : names});
+  for (const auto& [name, value] : found.variables) {
+    table.add({&name == &found.variables.front().first ? "environment" : "",
+               fmt::format("{}={}", name, value)});
+  }
+  std::string text = table.text() + "\n";
+  for (const Problem& problem : found.problems) {
+    text += fmt::format("{}: {}; {}\n", problem.blocking ? "wrong" : "note", problem.what,
+                        problem.remedy);
+  }
+  return text + (found.problems.empty() ? "all is well\n" : "");
+}
+
+Json doctor_json(const Examination& found) {
+  Json gpus = Json::array_of(found.driver.gpus, [&](const DeviceInfo& gpu) {
+    return Json::object(
+        {{"ordinal", gpu.ordinal},
+         {"name", gpu.name},
+         {"capability", fmt::format("{}.{}", gpu.capability.major, gpu.capability.minor)},
+         {"arch", arch_of(gpu, found)},
+         {"multiprocessors", gpu.sm_count},
+         {"memory_bytes", gpu.memory_bytes}});
+  });
+  Json variables = Json::object();
+  for (const auto& [name, value] : found.variables) variables.set(name, value);
+  Json problems = Json::array_of(found.problems, [](const Problem& problem) {
+    return Json::object(
+        {{"blocking", problem.blocking}, {"what", problem.what}, {"remedy", problem.remedy}});
+  });
+  return Json::object(
+      {{"version", kVersion},
+       {"ok", !found.blocked()},
+       {"nvrtc", toolchain_json(found)},
+       {"driver", driver_json(found.driver)},
+       {"gpus", std::move(gpus)},
+       {"cache", cache_json(found.cache)},
+       {"templates", Json::array_of(found.templates, [](const auto& name) { return Json(name); })},
+       {"environment", std::move(variables)},
+       {"problems", std::move(problems)}});
+}
+
+}  // namespace jit::inline v1

@@ -1,0 +1,204 @@
+#include "cubinet/examination.hpp"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "cache/inspection.hpp"
+#include "cubinet/verb.hpp"
+#include "runtime/runtime_impl.hpp"
+
+extern char** environ;
+
+namespace jit::inline v1 {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<std::string_view, 10> kVariables{
+    "CUBINET_CACHE_DIR",  "CUBINET_MODE",         "CUBINET_TOOLCHAIN", "CUBINET_TRUST",
+    "CUBINET_LOG",        "CUBINET_NVRTC",        "CUBINET_DRIVER",    "CUBINET_LOCK_TIMEOUT_MS",
+    "CUBINET_FAILED_DIR", "CUBINET_TEMPLATE_PATH"};
+// Little enough that a precompile of many kernels may fail.
+constexpr std::uint64_t kLowSpaceBytes = std::uint64_t{64} << 20;
+
+fs::path nearest_existing(fs::path path) {
+  std::error_code error;
+  while (!fs::exists(path, error) && path.has_relative_path()) path = path.parent_path();
+  return path;
+}
+
+// Where the driver's library really lies: the name that opened it says little.
+std::string path_of(const Driver& driver) {
+  Dl_info info{};
+  const auto* address = reinterpret_cast<const void*>(driver.api().init);
+  if (::dladdr(address, &info) != 0 && info.dli_fname != nullptr) return info.dli_fname;
+  return driver.path().string();
+}
+
+class Examiner {
+ public:
+  explicit Examiner(const Context& context) : context_(context) {}
+
+  Examination examine() {
+    read_options();
+    look_at_variables();
+    look_at_driver();
+    look_at_toolchain();
+    look_at_cache();
+    look_at_templates();
+    return std::move(found_);
+  }
+
+ private:
+  void problem(bool blocking, std::string what, std::string remedy) {
+    found_.problems.push_back({blocking, std::move(what), std::move(remedy)});
+  }
+
+  void read_options() {
+    RuntimeOptions base;
+    try {
+      base = RuntimeOptions::from_environment();
+    } catch (const Error& error) {
+      problem(true, error.what(), "correct or unset the variable");
+    }
+    try {
+      options_ = context_.options_over(base);
+    } catch (const UsageError& error) {
+      problem(true, error.what(), "name folders that exist");
+      options_ = base;
+    }
+  }
+
+  void look_at_variables() {
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+      const std::string_view text(*entry);
+      const std::string_view name = text.substr(0, text.find('='));
+      const bool ours = name.starts_with("CUBINET_");
+      if (!ours && name != "CUDA_HOME" && name != "CUDA_PATH") continue;
+      found_.variables.emplace_back(name, text.substr(std::min(name.size() + 1, text.size())));
+      if (!ours || std::find(kVariables.begin(), kVariables.end(), name) != kVariables.end()) {
+        continue;
+      }
+      problem(false, fmt::format("{} is set, and nothing reads it", name),
+              "check its spelling, or unset it");
+    }
+    std::sort(found_.variables.begin(), found_.variables.end());
+  }
+
+  void look_at_driver() {
+    DriverFinding& finding = found_.driver;
+    const auto driver = Driver::open(options_.driver, &finding.reason);
+    if (!driver) return;
+    finding.found = true;
+    finding.version = driver->version();
+    finding.path = path_of(*driver);
+    try {
+      const auto devices = driver->devices();
+      finding.gpus.assign(devices.begin(), devices.end());
+    } catch (const Error& error) {
+      finding.reason = error.what();
+    }
+  }
+
+  void look_at_toolchain() {
+    ToolchainSearch search;
+    search.explicit_path = options_.nvrtc;
+    search.cuda_home = options_.cuda_home;
+    if (found_.driver.found) search.max_release = found_.driver.version;
+    found_.toolchain = find_toolchain(search, &found_.tried);
+    if (!found_.toolchain) {
+      problem(true, "no NVRTC was found, so nothing can be compiled",
+              "install CUDA's nvrtc (or the Python wheel nvidia-cuda-nvrtc), or name one with "
+              "CUBINET_NVRTC");
+    }
+  }
+
+  void look_at_cache() {
+    CacheFinding& finding = found_.cache;
+    finding.memory_only = options_.memory_only;
+    if (finding.memory_only) {
+      problem(true,
+              "the cache is in memory only (CUBINET_CACHE_DIR=none), so precompile has no "
+              "place to write to",
+              "name a directory with CUBINET_CACHE_DIR or --cache-dir");
+      return;
+    }
+    options_.log_sink = [](LogLevel, std::string_view) {};  // what it would warn about is reported
+    const ArtifactSource source(options_, Logger::silent());
+    const Directory& directory = *source.directory();
+    finding.path = directory.root();
+    struct stat status {};
+    finding.exists = ::stat(finding.path.c_str(), &status) == 0;
+    finding.mode = status.st_mode & 07777;
+    finding.owner = status.st_uid;
+    const DirectorySize size = size_of(directory);
+    finding.entries = size.entries;
+    finding.entry_bytes = size.entry_bytes;
+    finding.quarantined = size.quarantined;
+    judge_cache(directory);
+  }
+
+  void judge_cache(const Directory& directory) {
+    CacheFinding& finding = found_.cache;
+    const fs::path place = nearest_existing(finding.path);
+    struct statvfs space {};
+    if (::statvfs(place.c_str(), &space) == 0) {
+      finding.free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
+    }
+    finding.reason = directory.reason();
+    if (finding.reason.empty() && ::access(place.c_str(), W_OK | X_OK) != 0) {
+      finding.reason =
+          fmt::format("{} cannot be written to by uid {}", place.string(), ::geteuid());
+    }
+    if (!finding.reason.empty()) {
+      problem(true, fmt::format("the cache is not used: {}", finding.reason),
+              "mend the directory, or name another with CUBINET_CACHE_DIR or --cache-dir");
+    } else if (finding.free_bytes && *finding.free_bytes < kLowSpaceBytes) {
+      problem(false, fmt::format("little space is left at {}", place.string()),
+              "free some: cubinet cache rm --all, or name another with CUBINET_CACHE_DIR");
+    }
+    if (finding.quarantined != 0) {
+      problem(false, fmt::format("{} damaged entries were set aside", finding.quarantined),
+              fmt::format("nothing needs doing; look at {} if it happens again",
+                          (finding.path / "v1" / "quarantine").string()));
+    }
+  }
+
+  void look_at_templates() {
+    for (const fs::path& path : options_.template_path) {
+      std::error_code error;
+      if (fs::is_directory(path, error)) continue;
+      problem(false,
+              fmt::format("CUBINET_TEMPLATE_PATH names {}, which is no directory", path.string()),
+              "make or unname it");
+    }
+    try {
+      TemplateRegistry registry({options_.template_path, options_.cuda_home});
+      for (const table::Template* tmpl : registry.all()) found_.templates.emplace_back(tmpl->name);
+    } catch (const Error& error) {
+      problem(true, error.what(), "mend the template, or take it off CUBINET_TEMPLATE_PATH");
+    }
+  }
+
+  const Context& context_;
+  RuntimeOptions options_;
+  Examination found_;
+};
+
+}  // namespace
+
+bool Examination::blocked() const {
+  return std::any_of(problems.begin(), problems.end(),
+                     [](const Problem& problem) { return problem.blocking; });
+}
+
+Examination examine(const Context& context) { return Examiner(context).examine(); }
+
+}  // namespace jit::inline v1

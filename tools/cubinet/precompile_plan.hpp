@@ -1,0 +1,42 @@
+// Precompile plan: the kernels that a command line asks for, each once.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cubinet/context.hpp"
+#include "cubinet/request.hpp"
+#include "signature/signature.hpp"
+
+namespace jit::inline v1 {
+
+// One kernel to be compiled. Lifetime: the signature refers to a template of the Runtime.
+struct KernelJob {
+  Signature signature;
+  Arch arch;
+  Debug debug = Debug::kNone;
+};
+
+struct PlanRequest {
+  RequestWords words;  // after split()
+  std::vector<std::string> presets;
+  bool all_presets = false;
+  std::vector<Arch> archs;  // empty: those of the GPUs at hand
+  Debug debug = Debug::kNone;
+};
+
+// Every signature of the presets, or of the constants given, over every bucket step and
+// architecture. Templates that no name was given for are passed over, with a note, where they do
+// not support an architecture.
+// Errors: UsageError; kInvalidArgument, kUnknownTemplate and kInvalidTemplate from the library.
+std::vector<KernelJob> make_plan(Context& context, const PlanRequest& request);
+
+// "sm_90a,sm_80" -> archs. Errors: UsageError.
+std::vector<Arch> parse_archs(const std::vector<std::string>& words);
+
+// `given`, or what the library would choose for the GPUs at hand.
+// Errors: UsageError if there is none.
+std::vector<Arch> archs_for(Context& context, const table::Template& tmpl,
+                            const std::vector<Arch>& given);
+
+}  // namespace jit::inline v1

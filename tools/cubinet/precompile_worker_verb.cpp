@@ -1,0 +1,58 @@
+// cubinet precompile-worker: what `cubinet precompile` runs in processes of its own. Reads work
+// orders from stdin and answers each with an outcome on stdout.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <iostream>
+
+#include "base/file.hpp"
+#include "cubinet/request.hpp"
+#include "cubinet/verbs.hpp"
+#include "cubinet/work_message.hpp"
+#include "runtime/runtime_impl.hpp"
+#include "signature/manifest.hpp"
+#include "signature/values.hpp"
+
+namespace jit::inline v1 {
+namespace {
+
+KernelOutcome carry_out(Runtime& runtime, const WorkOrder& order) {
+  try {
+    const table::Template& tmpl = runtime.impl().templates().find(order.name);
+    const auto arch = Arch::parse(order.arch);
+    if (!arch) throw UsageError(fmt::format("{} is no architecture", order.arch));
+    RequestWords words;
+    words.constants = order.constants;
+    const KernelJob job{resolve(tmpl, constants_of(tmpl, nullptr, words)), *arch,
+                        parse_debug(order.debug)};
+    return precompile_here(runtime, job);
+  } catch (const Error& error) {
+    return failure(error);
+  }
+}
+
+class PrecompileWorkerVerb final : public Verb {
+ public:
+  VerbInfo info() const override { return {"precompile-worker", "", "", true}; }
+  void declare(Arguments&) override {}
+
+  int run(Context& context) override {
+    // Replies have stdout for themselves, whatever a library prints.
+    const UniqueFd replies(::dup(STDOUT_FILENO));
+    if (!replies || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) return kFailedWork;
+    std::string line;
+    while (std::getline(std::cin, line)) {
+      const KernelOutcome outcome = carry_out(context.runtime(), decode_order(line));
+      if (write_fully(replies.get(), as_bytes(encode(outcome) + "\n")) != 0) return kFailedWork;
+    }
+    return kFine;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_precompile_worker_verb() {
+  return std::make_unique<PrecompileWorkerVerb>();
+}
+
+}  // namespace jit::inline v1

@@ -1,0 +1,26 @@
+set(CUBINET_SOURCES_CUBINET
+    main.cpp
+    bench_verb.cpp
+    cache_access.cpp
+    cache_ls_verb.cpp
+    cache_path_verb.cpp
+    cache_rm_verb.cpp
+    cache_show_verb.cpp
+    cache_verify_verb.cpp
+    command_line.cpp
+    context.cpp
+    doctor_report.cpp
+    doctor_verb.cpp
+    examination.cpp
+    json.cpp
+    precompile_plan.cpp
+    precompile_report.cpp
+    precompile_verb.cpp
+    precompile_worker_verb.cpp
+    render_verb.cpp
+    request.cpp
+    template_text.cpp
+    templates_verb.cpp
+    text.cpp
+    work_message.cpp
+    worker_pool.cpp)

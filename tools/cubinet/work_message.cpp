@@ -1,0 +1,122 @@
+#include "cubinet/work_message.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "runtime/runtime_impl.hpp"
+#include "signature/values.hpp"
+
+namespace jit::inline v1 {
+namespace {
+
+using nlohmann::json;
+
+constexpr auto kReplace = json::error_handler_t::replace;
+
+std::string line_of(const json& message) { return message.dump(-1, ' ', false, kReplace); }
+
+KernelState parse_state(const std::string& text) {
+  if (text == name_of(KernelState::kHit)) return KernelState::kHit;
+  if (text == name_of(KernelState::kCompiled)) return KernelState::kCompiled;
+  return KernelState::kFailed;
+}
+
+}  // namespace
+
+std::string_view name_of(KernelState state) noexcept {
+  switch (state) {
+    case KernelState::kHit: return "hit";
+    case KernelState::kCompiled: return "compiled";
+    case KernelState::kFailed: return "failed";
+  }
+  return "?";
+}
+
+std::string encode(const KernelJob& job) {
+  json constants = json::array();
+  for (std::size_t i = 0; i < job.signature.values.size(); ++i) {
+    constants.push_back({std::string(job.signature.tmpl->constants[i].name),
+                         format_value(job.signature.values[i])});
+  }
+  return line_of({{"template", std::string(job.signature.tmpl->name)},
+                  {"arch", job.arch.text()},
+                  {"debug", std::string(name_of(job.debug))},
+                  {"constants", std::move(constants)}});
+}
+
+WorkOrder decode_order(const std::string& line) {
+  const json message = json::parse(line);
+  WorkOrder order{message.at("template"), message.at("arch"), message.at("debug"), {}};
+  for (const json& constant : message.at("constants")) {
+    order.constants.emplace_back(constant.at(0), constant.at(1));
+  }
+  return order;
+}
+
+std::string encode(const KernelOutcome& outcome) {
+  const PrecompileReport& report = outcome.report;
+  return line_of({{"state", std::string(name_of(outcome.state))},
+                  {"template", report.name},
+                  {"signature", report.signature},
+                  {"arch", report.arch},
+                  {"key", report.key},
+                  {"compile_ms", report.compile_ms},
+                  {"registers", report.registers},
+                  {"smem_bytes", report.smem_bytes},
+                  {"spill_bytes", report.spill_bytes},
+                  {"cubin_bytes", report.cubin_bytes},
+                  {"error_code", outcome.error_code},
+                  {"error", outcome.error},
+                  {"log", outcome.log},
+                  {"reproduction", outcome.reproduction}});
+}
+
+KernelOutcome decode_outcome(const std::string& line) {
+  const json message = json::parse(line);
+  KernelOutcome outcome;
+  outcome.state = parse_state(message.at("state"));
+  PrecompileReport& report = outcome.report;
+  message.at("template").get_to(report.name);
+  message.at("signature").get_to(report.signature);
+  message.at("arch").get_to(report.arch);
+  message.at("key").get_to(report.key);
+  message.at("compile_ms").get_to(report.compile_ms);
+  message.at("registers").get_to(report.registers);
+  message.at("smem_bytes").get_to(report.smem_bytes);
+  message.at("spill_bytes").get_to(report.spill_bytes);
+  message.at("cubin_bytes").get_to(report.cubin_bytes);
+  message.at("error_code").get_to(outcome.error_code);
+  message.at("error").get_to(outcome.error);
+  message.at("log").get_to(outcome.log);
+  message.at("reproduction").get_to(outcome.reproduction);
+  report.hit = outcome.state == KernelState::kHit;
+  return outcome;
+}
+
+KernelOutcome failure(const Error& error) {
+  KernelOutcome outcome = failure(error.code(), error.what());
+  outcome.log = error.log();
+  outcome.reproduction = error.reproduction();
+  return outcome;
+}
+
+KernelOutcome failure(ErrorCode code, std::string message) {
+  KernelOutcome outcome;
+  outcome.error_code = name_of(code);
+  outcome.error = std::move(message);
+  return outcome;
+}
+
+KernelOutcome precompile_here(Runtime& runtime, const KernelJob& job) {
+  try {
+    KernelOutcome outcome;
+    outcome.report = runtime.impl().precompile(job.signature, job.arch, job.debug);
+    outcome.state = outcome.report.hit ? KernelState::kHit : KernelState::kCompiled;
+    return outcome;
+  } catch (const Error& error) {
+    return failure(error);
+  } catch (const std::exception& error) {
+    return failure(ErrorCode::kInternal, error.what());
+  }
+}
+
+}  // namespace jit::inline v1

@@ -51,6 +51,15 @@ CompilerRelease since_of(const Known& known, char suffix) {
   return known.since;
 }
 
+// Code runs on later minors of its major on desktop and data-centre GPUs only: neither between
+// Tegra's, nor between those and the others. Source: CUDA C++ Programming Guide, 3.1.2.
+bool is_tegra(ComputeCapability capability) {
+  constexpr std::array kTegra{ComputeCapability{7, 2}, ComputeCapability{8, 7},
+                              ComputeCapability{8, 8}, ComputeCapability{10, 1},
+                              ComputeCapability{11, 0}};
+  return std::find(kTegra.begin(), kTegra.end(), capability) != kTegra.end();
+}
+
 char suffix_of(Target target, int major) {
   // Before compute capability 9.0 there is no other target than the base one.
   if (target == Target::kBase || major < 9) return 0;
@@ -94,6 +103,7 @@ std::optional<Arch> Arch::parse(std::string_view text) {
     suffix = text.back();
     text.remove_suffix(1);
   }
+  if (text.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
   int number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
@@ -123,10 +133,9 @@ std::vector<Arch> known_archs(CompilerRelease release) {
 
 bool runs_on(Arch arch, ComputeCapability capability) noexcept {
   if (arch.major != capability.major) return false;
-  if (arch.suffix == 'a') return arch.minor == capability.minor;
-  // 10.1 is a family of its own; the other minors of 10 and those of 12 form one each.
-  const bool apart = arch.major == 10 && (arch.minor == 1 || capability.minor == 1);
-  if (arch.suffix == 'f' && apart) return arch.minor == capability.minor;
+  if (arch.suffix == 'a' || is_tegra(arch.capability()) || is_tegra(capability)) {
+    return arch.minor == capability.minor;
+  }
   return arch.minor <= capability.minor;
 }
 

@@ -1,0 +1,9 @@
+set(CUBINET_TESTS_SIGNATURE
+    arch_test.cpp
+    bundle_test.cpp
+    include_scan_test.cpp
+    key_test.cpp
+    manifest_test.cpp
+    nvrtc_include_test.cpp
+    resolve_test.cpp
+    values_test.cpp)

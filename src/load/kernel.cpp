@@ -1,5 +1,7 @@
 #include "jit/kernel.hpp"
 
+#include <fmt/format.h>
+
 #include "load/loaded_kernel.hpp"
 
 namespace jit::inline v1 {
@@ -11,6 +13,14 @@ namespace {
 }
 
 }  // namespace
+
+const Value& KernelInfo::constant(std::string_view wanted) const {
+  for (const Constant& constant : constants) {
+    if (constant.name == wanted) return constant.value;
+  }
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("look up constant {} of {}: it has none of that name", wanted, signature));
+}
 
 void Kernel::launch_bytes(const LaunchConfig& config, const void* params,
                           std::size_t params_bytes) const {

@@ -1,11 +1,11 @@
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <stdio.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <exception>
@@ -43,7 +43,9 @@ class TemporaryFile {
     if (exists_) static_cast<void>(::unlinkat(directory_.fd.get(), name_.c_str(), 0));
   }
   TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile(TemporaryFile&&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(TemporaryFile&&) = delete;
 
   // Each returns 0 or errno.
   int error() const { return error_; }

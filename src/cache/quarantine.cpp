@@ -2,13 +2,13 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <compare>
 #include <cstdint>
+#include <cstdio>
 #include <vector>
 
 #include "cache/layout.hpp"

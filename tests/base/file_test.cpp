@@ -26,7 +26,9 @@ class Folder {
     fs::remove_all(path_, ignored);
   }
   Folder(const Folder&) = delete;
+  Folder(Folder&&) = delete;
   Folder& operator=(const Folder&) = delete;
+  Folder& operator=(Folder&&) = delete;
   fs::path operator/(const char* name) const { return path_ / name; }
 
  private:

@@ -25,7 +25,9 @@ class FaultInjector {
   explicit FaultInjector(Fault fault);
   ~FaultInjector();
   FaultInjector(const FaultInjector&) = delete;
+  FaultInjector(FaultInjector&&) = delete;
   FaultInjector& operator=(const FaultInjector&) = delete;
+  FaultInjector& operator=(FaultInjector&&) = delete;
 
   int calls() const { return calls_; }
   // The function that was made to fail; empty if it did not come to that.

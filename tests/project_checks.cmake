@@ -30,9 +30,8 @@ separate_arguments(program_flags UNIX_COMMAND "${consumer_flags}")
 cubinet_check(
   "project: the README's program compiles" cpu 120
   Python3::Interpreter "${tools}/check_docs.py" program --
-  "${CMAKE_CXX_COMPILER}" -std=c++20 -Wall -Wextra ${program_flags}
-  "-I${PROJECT_SOURCE_DIR}/include" "$<TARGET_FILE:cubinet_jit>"
-  "-Wl,-rpath,$<TARGET_FILE_DIR:cubinet_jit>")
+  "${CMAKE_CXX_COMPILER}" -std=c++20 -Wall -Wextra -Werror ${program_flags}
+  "-I${PROJECT_SOURCE_DIR}/include" SOURCE "$<TARGET_FILE:cubinet_jit>" -o PROGRAM)
 
 if(CUBINET_INSTALL)
   cubinet_check(

@@ -2,7 +2,8 @@
 """Checks the project's documents.
 
 usage: check_docs.py paths [ROOT]            every path that a document names exists
-       check_docs.py program -- COMPILER...  the README's first C++ program compiles and links
+       check_docs.py program -- COMPILER...  the README's first C++ program compiles and links; in
+                                             the compiler's command it is SOURCE, the result PROGRAM
        check_docs.py self-test               each kind of violation is refused
 """
 
@@ -48,13 +49,12 @@ def first_program(root):
 
 
 def check_program(root, compiler):
-    """Compiles and links the README's program, warnings being errors."""
+    """Runs the compiler's command, SOURCE being the README's program and PROGRAM what it makes."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "readme_program.cpp"
         source.write_text(first_program(root), encoding="utf-8")
-        flags = [argument for argument in compiler[1:] if not argument.endswith(".so")]
-        library = [argument for argument in compiler[1:] if argument.endswith(".so")]
-        command = [compiler[0], *flags, "-Werror", str(source), *library, "-o", f"{folder}/program"]
+        names = {"SOURCE": str(source), "PROGRAM": f"{folder}/program"}
+        command = [names.get(argument, argument) for argument in compiler]
         if subprocess.run(command, check=False).returncode != 0:
             sys.exit("check docs: the README's first program does not compile")
     print("check docs: the README's program compiles")

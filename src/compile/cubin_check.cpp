@@ -93,6 +93,7 @@ class Image {
     for (Elf_Scn* scn = nullptr; (scn = elf_nextscn(elf_.get(), scn)) != nullptr;) {
       Section section;
       if (gelf_getshdr(scn, &section.header) == nullptr) continue;
+      if (section.header.sh_type == SHT_NULL) continue;
       section.index = elf_ndxscn(scn);
       const char* name = elf_strptr(elf_.get(), names, section.header.sh_name);
       if (name != nullptr) section.name = name;

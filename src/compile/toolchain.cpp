@@ -1,10 +1,15 @@
 #include "compile/toolchain.hpp"
 
+#include <dirent.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -20,6 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint16_t kOldestMajor = 12;
+constexpr std::string_view kLibraryPrefix = "libnvrtc";
 constexpr std::string_view kNvrtcPrefix = "libnvrtc.so.";
 constexpr std::string_view kBuiltinsPrefix = "libnvrtc-builtins.so.";
 
@@ -49,11 +55,18 @@ std::optional<FileVersion> version_after(std::string_view name, std::string_view
   return version;
 }
 
-std::vector<fs::path> files_of(const fs::path& directory) {
+struct DirectoryCloser {
+  void operator()(DIR* directory) const noexcept { ::closedir(directory); }
+};
+
+// The files of a directory whose names begin with `prefix`, sorted. Plain readdir: a toolkit's
+// directory holds hundreds of files, and this runs before the first kernel of a process.
+std::vector<fs::path> files_of(const fs::path& directory, std::string_view prefix) {
   std::vector<fs::path> files;
-  std::error_code error;
-  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
-    files.push_back(it->path());
+  const std::unique_ptr<DIR, DirectoryCloser> handle(::opendir(directory.c_str()));
+  if (!handle) return files;
+  while (const dirent* row = ::readdir(handle.get())) {
+    if (std::string_view(row->d_name).starts_with(prefix)) files.push_back(directory / row->d_name);
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -71,12 +84,17 @@ class Finder {
       : max_release_(max_release), tried_(tried) {}
 
   std::optional<ToolchainLocation> search(const Place& place) {
-    const fs::path real = real_path(place.directory);
-    if (std::find(seen_.begin(), seen_.end(), real) != seen_.end()) return std::nullopt;
-    seen_.push_back(real);
+    struct stat status;
+    if (::stat(place.directory.c_str(), &status) != 0) {
+      note(place, "no such directory");
+      return std::nullopt;
+    }
+    const std::pair identity{status.st_dev, status.st_ino};
+    if (std::find(seen_.begin(), seen_.end(), identity) != seen_.end()) return std::nullopt;
+    seen_.push_back(identity);
     std::optional<ToolchainLocation> best;
     std::size_t libraries = 0;
-    const std::vector<fs::path> files = files_of(place.directory);
+    const std::vector<fs::path> files = files_of(place.directory, kLibraryPrefix);
     for (const fs::path& file : files) {
       const auto version = version_after(file.filename().native(), kNvrtcPrefix);
       if (!version) continue;
@@ -96,9 +114,9 @@ class Finder {
       note({file, origin}, "not a file named libnvrtc.so.<version>");
       return std::nullopt;
     }
-    std::vector<fs::path> files = files_of(file.parent_path());
+    std::vector<fs::path> files = files_of(file.parent_path(), kLibraryPrefix);
     if (real.parent_path() != file.parent_path()) {
-      const std::vector<fs::path> more = files_of(real.parent_path());
+      const std::vector<fs::path> more = files_of(real.parent_path(), kLibraryPrefix);
       files.insert(files.end(), more.begin(), more.end());
     }
     return examine(file, *version, files, origin);
@@ -159,7 +177,7 @@ class Finder {
 
   std::optional<CompilerRelease> max_release_;
   std::vector<std::string>* tried_;
-  std::vector<fs::path> seen_;
+  std::vector<std::pair<dev_t, ino_t>> seen_;
 };
 
 void add_toolkit(std::vector<Place>& places, const fs::path& root, const std::string& origin) {
@@ -184,10 +202,7 @@ void add_list(std::vector<Place>& places, std::string_view list, const std::stri
 
 // Newest first: /usr/local/cuda-13.0 before cuda-12.9; names without a number last.
 void add_versioned_toolkits(std::vector<Place>& places, const fs::path& parent) {
-  std::vector<fs::path> roots;
-  for (const fs::path& path : files_of(parent)) {
-    if (path.filename().native().starts_with("cuda-")) roots.push_back(path);
-  }
+  std::vector<fs::path> roots = files_of(parent, "cuda-");
   const auto release_of = [](const fs::path& path) {
     const auto version = version_after(path.filename().native(), "cuda-");
     return version ? CompilerRelease{version->major, version->minor.value_or(0)}
@@ -214,10 +229,7 @@ void add_system(std::vector<Place>& places) {
 }
 
 void add_wheels(std::vector<Place>& places, const fs::path& lib) {
-  std::vector<fs::path> pythons;
-  for (const fs::path& path : files_of(lib)) {
-    if (path.filename().native().starts_with("python3")) pythons.push_back(path);
-  }
+  std::vector<fs::path> pythons = files_of(lib, "python3");
   std::reverse(pythons.begin(), pythons.end());
   for (const fs::path& python : pythons) {
     for (const char* packages : {"site-packages", "dist-packages"}) {
@@ -245,43 +257,50 @@ void add_python(std::vector<Place>& places) {
   add_wheels(places, "/usr/lib");
 }
 
-std::vector<Place> standard_places(const ToolchainSearch& search) {
-  std::vector<Place> places;
-  if (!search.cuda_home.empty()) {
-    add_toolkit(places, search.cuda_home, "CUDA_HOME");
+void add_environment(std::vector<Place>& places, const fs::path& cuda_home) {
+  if (!cuda_home.empty()) {
+    add_toolkit(places, cuda_home, "CUDA_HOME");
   } else {
     for (const char* variable : {"CUDA_HOME", "CUDA_PATH"}) {
       if (const auto root = get_env(variable)) add_toolkit(places, *root, variable);
     }
   }
   if (const auto list = get_env("LD_LIBRARY_PATH")) add_list(places, *list, "LD_LIBRARY_PATH");
-  add_system(places);
-  add_python(places);
-  return places;
 }
 
-std::vector<Place> explicit_places(const fs::path& root) {
-  std::vector<Place> places{{root, "explicit"}};
-  add_toolkit(places, root, "explicit");
-  return places;
+std::optional<ToolchainLocation> search_all(Finder& finder, std::span<const Place> places) {
+  for (const Place& place : places) {
+    if (auto location = finder.search(place)) return location;
+  }
+  return std::nullopt;
+}
+
+std::optional<ToolchainLocation> find_explicit(const fs::path& path,
+                                               std::vector<std::string>* tried) {
+  Finder finder(std::nullopt, tried);
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return finder.search_file(path, "explicit");
+  std::vector<Place> places{{path, "explicit"}};
+  add_toolkit(places, path, "explicit");
+  return search_all(finder, places);
 }
 
 }  // namespace
 
 std::optional<ToolchainLocation> find_toolchain(const ToolchainSearch& search,
                                                 std::vector<std::string>* tried) {
-  const bool named = !search.explicit_path.empty();
-  Finder finder(named ? std::nullopt : search.max_release, tried);
-  std::error_code error;
-  if (named && !fs::is_directory(search.explicit_path, error)) {
-    return finder.search_file(search.explicit_path, "explicit");
-  }
-  const std::vector<Place> places =
-      named ? explicit_places(search.explicit_path) : standard_places(search);
-  for (const Place& place : places) {
-    if (auto location = finder.search(place)) return location;
-  }
-  return std::nullopt;
+  if (!search.explicit_path.empty()) return find_explicit(search.explicit_path, tried);
+  Finder finder(search.max_release, tried);
+  // Step by step, because most processes end with the first one and should read no more.
+  std::vector<Place> places;
+  add_environment(places, search.cuda_home);
+  if (auto location = search_all(finder, places)) return location;
+  places.clear();
+  add_system(places);
+  if (auto location = search_all(finder, places)) return location;
+  places.clear();
+  add_python(places);
+  return search_all(finder, places);
 }
 
 }  // namespace jit::inline v1

@@ -18,7 +18,7 @@ namespace jit::inline v1 {
 namespace {
 
 constexpr const char* kSummary =
-    "Renders, precompiles and inspects CUDA kernels made from templates.";
+    "Renders, precompiles and inspects CUDA kernels made from templates";
 constexpr const char* kExamples =
     "Examples:\n"
     "  cubinet templates                                 what there is\n"
@@ -27,7 +27,13 @@ constexpr const char* kExamples =
     "  cubinet doctor                                    what was found, what is wrong\n"
     "\n"
     "Exit codes: 0 fine, 1 failed work, 2 wrong usage. CUBINET_* variables: see README.md.";
-constexpr const char* kCacheSummary = "Inspects and cleans the directory of compiled kernels.";
+// The one group of verbs.
+constexpr const char* kGroupSummary = "Inspects and cleans the directory of compiled kernels";
+constexpr const char* kGroupExamples =
+    "Examples:\n"
+    "  cubinet cache ls\n"
+    "  cubinet cache verify\n"
+    "  cubinet cache rm --all";
 
 class ParserArguments final : public Arguments {
  public:
@@ -94,7 +100,7 @@ class CommandLine {
       Context context(globals_);
       return entry.verb->run(context);
     }
-    print_error_text(app_.help());
+    print_error_text(app_.help());  // that of the group, if one was named
     return kUsage;
   }
 
@@ -141,7 +147,8 @@ class CommandLine {
   CLI::App* group(const std::string& name) {
     const auto named = [&](const CLI::App* app) { return app->get_name() == name; };
     if (const auto known = app_.get_subcommands(named); !known.empty()) return known.front();
-    CLI::App* made = app_.add_subcommand(name, kCacheSummary);
+    CLI::App* made = app_.add_subcommand(name, kGroupSummary);
+    made->footer(kGroupExamples);
     made->fallthrough();
     made->require_subcommand(0, 1);
     return made;

@@ -140,7 +140,7 @@ class PrecompileVerb final : public Verb {
     request_.words.declare(arguments, "Templates (with --all-presets: none means all)");
     arguments.add({"--preset", "A preset; may be repeated", "PRESET"}, request_.presets);
     arguments.add({"--all-presets", "Every preset", {}}, request_.all_presets);
-    arguments.add({"--arch", "Architectures (else those of the GPUs at hand)", "ARCH,..."}, archs_);
+    arguments.add({"--arch", "Architectures (else those of the GPUs at hand)", "LIST"}, archs_);
     arguments.add({"-j,--jobs", "Worker processes (else one per core)", "N"}, processes_);
     arguments.add({"--debug", "none, lineinfo or full", "KIND"}, debug_);
     arguments.add_json(json_);

@@ -1,0 +1,82 @@
+// MergeCase: one call of merge_attn_states, and the verdict on what it did.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gpu/guarded_buffer.hpp"
+#include "jit/value.hpp"
+#include "kernels/reference/merge_attn_states.hpp"
+
+namespace jit::test {
+
+// What the LSEs of both sides look like.
+enum class LsePattern : std::uint8_t {
+  kOrdinary,  // N(0, 1); now and then one side is +inf
+  kEmpty,     // -inf and +inf on either side and on both
+  kExtreme,   // equal, 10^4 apart, +-3e38
+  kNaN,       // NaN on either side, on both, and beside an empty side
+  kWide,      // N(0, 20): one side often drowns
+};
+
+struct MergeCase {
+  DType type = DType::kBF16;
+  std::optional<float> scale;  // set: e4m3 output
+  bool has_lse = true;
+  bool programmatic = false;
+  std::uint32_t tokens = 0;
+  std::uint32_t heads = 0;
+  std::uint32_t head_size = 0;
+  std::optional<std::uint32_t> context;
+  std::uint32_t input_stride = 0;
+  std::uint32_t output_stride = 0;
+  LsePattern pattern = LsePattern::kOrdinary;
+  std::byte poison{0xFF};  // of the outputs before the launch
+  bool shifted = false;    // LSEs and FP8 output as unaligned as is allowed
+  std::uint64_t seed = 0;
+
+  bool fp8() const noexcept { return scale.has_value(); }
+  std::uint64_t rows() const noexcept { return std::uint64_t{tokens} * heads; }
+  std::uint64_t elements() const noexcept { return rows() * head_size; }
+  std::uint32_t context_tokens() const noexcept { return context.value_or(tokens); }
+  std::size_t input_bytes() const;   // of one side, from the first element to the last
+  std::size_t output_bytes() const;  // likewise
+  std::string text() const;
+};
+
+// The operands of a case on the host.
+struct MergeInputs {
+  std::vector<std::byte> prefix;
+  std::vector<std::byte> suffix;
+  std::vector<float> prefix_lse;
+  std::vector<float> suffix_lse;
+};
+
+// Fresh random operands. Whatever must not count is garbage: elements of empty sides, padding,
+// prefixes and their LSEs of tokens without context.
+MergeInputs make_inputs(const MergeCase& merge);
+
+// All buffers after the launch.
+struct MergeOutcome {
+  Image prefix;
+  Image suffix;
+  Image prefix_lse;
+  Image suffix_lse;
+  Image output;
+  Image output_lse;
+};
+
+struct Verdict {
+  std::string wrong;  // empty if everything is as it must be
+  reference::MergeCheck check;
+};
+
+// Compares with the float64 reference; looks at guard bands, padding, inputs, and at the LSE buffer
+// if it was not to be written.
+Verdict judge(const MergeCase& merge, const MergeInputs& inputs, const MergeOutcome& outcome);
+
+}  // namespace jit::test

@@ -1,0 +1,25 @@
+set(CUBINET_TESTS_GPU
+  capture_test.cpp
+  child_process.cpp
+  common_16bit_test.cpp
+  common_float8_test.cpp
+  common_math_test.cpp
+  context_test.cpp
+  disk_test.cpp
+  gpu.cpp
+  guarded_buffer.cpp
+  launch_test.cpp
+  merge_case.cpp
+  merge_chain_test.cpp
+  merge_control_test.cpp
+  merge_device.cpp
+  merge_far_test.cpp
+  merge_grid_test.cpp
+  merge_inputs.cpp
+  merge_plan.cpp
+  merge_plan_test.cpp
+  merge_refusal_test.cpp
+  restart_test.cpp
+  test_templates.cpp
+  threads_test.cpp
+)

@@ -41,7 +41,8 @@ TEST_CASE("lines below the threshold are dropped") {
 TEST_CASE("a warning with an id comes once, also from a copy") {
   std::vector<Line> lines;
   const Logger logger(sink_into(lines));
-  const Logger copy = logger;
+  Logger copy;
+  copy = logger;
   CHECK(logger.warn_once("disk", "full"));
   CHECK_FALSE(copy.warn_once("disk", "full"));
   CHECK(copy.warn_once("home", "missing"));

@@ -1,12 +1,12 @@
 #include "cache/cache_fixture.hpp"
 
-#include <signal.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <csignal>
+#include <cstdlib>
 #include <exception>
 #include <fstream>
 #include <iterator>

@@ -1,13 +1,13 @@
 // Processes killed at random moments of publish, and at every one of its system calls.
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
+#include <csignal>
+#include <ctime>
 #include <new>
 #include <random>
 

@@ -97,7 +97,7 @@ TEST_CASE("every truncation of an entry's file, and extensions, are named misses
 }
 
 TEST_CASE("entries renamed to each other's keys are never served") {
-  constexpr std::uint32_t kEntries = 40;
+  constexpr std::size_t kEntries = 40;
   const Folder folder;
   const Directory directory({.root = folder.path()}, Logger::silent());
   std::vector<Entry> entries;

@@ -3,11 +3,11 @@
 #include "cache/fault_injection.hpp"
 
 #include <dlfcn.h>
-#include <signal.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdarg>
 #include <utility>
 

@@ -1,10 +1,9 @@
 // An error at every system call of publish, find and lock, one after the other.
 #include "cache/fault_injection.hpp"
 
-#include <stdlib.h>
-
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
+#include <cstdlib>
 
 #include "base/file.hpp"
 #include "cache/cache_fixture.hpp"

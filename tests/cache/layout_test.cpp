@@ -1,9 +1,9 @@
 #include "cache/layout.hpp"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <cstdlib>
 #include <string>
 
 #include "cache/cache_fixture.hpp"

@@ -1,7 +1,6 @@
 // Single flight among processes: leaders that are killed, stopped, or have forked.
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -9,6 +8,7 @@
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <csignal>
 #include <random>
 #include <thread>
 #include <vector>

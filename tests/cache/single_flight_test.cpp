@@ -1,11 +1,11 @@
 #include "cache/single_flight.hpp"
 
 #include <fmt/format.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <cstdlib>
 #include <thread>
 #include <vector>
 

@@ -13,6 +13,11 @@ namespace {
 constexpr int kOldestDriver = 12'000;
 constexpr const char* kDefaultName = "libcuda.so.1";
 
+struct LibraryCloser {
+  void operator()(void* handle) const noexcept { ::dlclose(handle); }
+};
+using LibraryHandle = std::unique_ptr<void, LibraryCloser>;
+
 std::atomic<bool> exiting{false};
 
 // Runs before what libcuda has registered by then, and before destructors of statics older than it.
@@ -45,8 +50,8 @@ bool process_is_exiting() noexcept { return exiting.load(std::memory_order_relax
 
 std::unique_ptr<Driver> Driver::open(const std::filesystem::path& path, std::string* why) {
   const std::string name = path.empty() ? kDefaultName : path.native();
-  void* handle = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  if (handle == nullptr) {
+  LibraryHandle library(::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL));
+  if (!library) {
     const char* reason = ::dlerror();
     explain(why, fmt::format("open driver: {}; install the NVIDIA driver (CUDA 12.0 or newer), or "
                              "set CUBINET_DRIVER",
@@ -57,7 +62,7 @@ std::unique_ptr<Driver> Driver::open(const std::filesystem::path& path, std::str
   driver->path_ = name;
   const char* missing = nullptr;
   const auto resolve = [&](const char* symbol) {
-    void* address = ::dlsym(handle, symbol);
+    void* address = ::dlsym(library.get(), symbol);
     if (address == nullptr && missing == nullptr) missing = symbol;
     return address;
   };
@@ -85,6 +90,8 @@ std::unique_ptr<Driver> Driver::open(const std::filesystem::path& path, std::str
   }
   static const bool watched = (watch_exit(), true);
   static_cast<void>(watched);
+  // From here on it stays: the driver has threads and exit handlers of its own.
+  static_cast<void>(library.release());
   return driver;
 }
 

@@ -67,7 +67,10 @@ CommandResult CommandFixture::start(const std::vector<std::string>& words) const
   spawn.open(STDERR_FILENO, err, kWrite);
   std::vector<std::string> arguments = words;
   std::vector<std::string> variables;
-  for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
+  for (const auto& [name, value] : environment) {
+    variables.push_back(name);
+    variables.back().append("=").append(value);
+  }
   pid_t child = -1;
   const int error = posix_spawn(&child, words.front().c_str(), &spawn.actions, nullptr,
                                 pointers_to(arguments).data(), pointers_to(variables).data());

@@ -12,6 +12,10 @@
 #include "runtime/runtime_impl.hpp"
 
 namespace jit::inline v1 {
+
+// Generated from tools/bench/templates.
+std::span<const table::Template> bench_templates();
+
 namespace {
 
 std::vector<std::int64_t> parse_list(const std::vector<std::string>& texts,
@@ -62,6 +66,7 @@ class BenchVerb final : public Verb {
     if (!restarted_.empty()) {
       return run_restarted(context.runtime(), restarted_, names_.front());
     }
+    table::register_templates(bench_templates());
     BenchReport report;
     describe(context, report);
     Driver& driver = context.impl().devices().driver();

@@ -14,8 +14,6 @@
 #include "cubinet/verb.hpp"
 #include "runtime/runtime_impl.hpp"
 
-extern char** environ;
-
 namespace jit::inline v1 {
 namespace {
 

@@ -16,8 +16,6 @@
 
 #include "base/file.hpp"
 
-extern char** environ;
-
 namespace jit::inline v1 {
 namespace {
 
@@ -105,43 +103,44 @@ std::string WorkerPool::end(Worker& worker) {
   return fmt::format("the worker process ended with exit code {}", WEXITSTATUS(status));
 }
 
+bool WorkerPool::ready(Worker& worker, Queue& queue) const {
+  if (worker.pid >= 0) return true;
+  const int error = start(worker);
+  if (error == 0) return true;
+  queue.done(queue.next++, {false, fmt::format("start a worker process: {}", error_text(error))});
+  return false;
+}
+
+void WorkerPool::feed(Worker& worker, Queue& queue) const {
+  while (queue.next < queue.lines.size()) {
+    if (!ready(worker, queue)) continue;
+    worker.line = queue.next++;
+    if (give(worker, queue.lines[worker.line])) return;
+    queue.done(worker.line, {false, end(worker)});
+  }
+  if (worker.pid >= 0) end(worker);
+}
+
 void WorkerPool::run(std::span<const std::string> lines, std::size_t processes,
                      const std::function<void(std::size_t, Reply)>& done) {
+  Queue queue{lines, done};
   std::vector<Worker> workers(std::min(std::max<std::size_t>(processes, 1), lines.size()));
-  std::size_t next = 0;
-  std::size_t idle = 0;
-  // Gives the next line to a worker, started if need be.
-  const auto feed = [&](Worker& worker) {
-    while (next < lines.size()) {
-      if (worker.pid < 0) {
-        const int error = start(worker);
-        if (error != 0) {
-          done(next++, {false, fmt::format("start a worker process: {}", error_text(error))});
-          continue;
-        }
-      }
-      worker.line = next++;
-      if (give(worker, lines[worker.line])) return;
-      done(worker.line, {false, end(worker)});
-    }
-    if (worker.pid >= 0) end(worker);
-    ++idle;
-  };
-  for (Worker& worker : workers) feed(worker);
-  while (idle < workers.size()) {
+  for (Worker& worker : workers) feed(worker, queue);
+  for (;;) {
     std::vector<pollfd> waiting;
-    std::vector<Worker*> order;
+    std::vector<Worker*> busy;
     for (Worker& worker : workers) {
       if (worker.pid < 0) continue;
       waiting.push_back({worker.fd.get(), POLLIN, 0});
-      order.push_back(&worker);
+      busy.push_back(&worker);
     }
+    if (busy.empty()) return;
     if (::poll(waiting.data(), waiting.size(), -1) < 0) continue;
     for (std::size_t i = 0; i < waiting.size(); ++i) {
       Reply reply;
-      if (waiting[i].revents == 0 || !receive(*order[i], reply)) continue;
-      done(order[i]->line, std::move(reply));
-      feed(*order[i]);
+      if (waiting[i].revents == 0 || !receive(*busy[i], reply)) continue;
+      done(busy[i]->line, std::move(reply));
+      feed(*busy[i], queue);
     }
   }
 }

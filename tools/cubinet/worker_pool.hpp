@@ -41,6 +41,16 @@ class WorkerPool {
     std::string received;
   };
 
+  struct Queue {
+    std::span<const std::string> lines;
+    const std::function<void(std::size_t index, Reply reply)>& done;
+    std::size_t next = 0;
+  };
+
+  // Gives the next line to a worker, started if need be; ends one that has nothing left to do.
+  void feed(Worker& worker, Queue& queue) const;
+  // False if no process could be had, which costs the next line.
+  bool ready(Worker& worker, Queue& queue) const;
   int start(Worker& worker) const;  // Returns: 0, or errno
   static bool give(Worker& worker, std::string line);
   // Reads what there is. Returns: a reply, once there is a whole one or the worker has ended.

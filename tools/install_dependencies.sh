@@ -61,7 +61,6 @@ has_header openssl/sha.h || need libssl-dev
 has_header xxhash.h || need libxxhash-dev
 has_header libelf.h || need libelf-dev
 has_header zlib.h || need zlib1g-dev
-has_header benchmark/benchmark.h || need libbenchmark-dev
 
 # Catch2 3 is a package of these releases; Debian 12 has it in backports only, Ubuntu 22.04 not at
 # all (CMake fetches it there).

@@ -38,7 +38,8 @@ class KnownTemplates {
   std::array<std::atomic<const table::Template*>, kMax> cells_{};
 };
 
-class Runtime::Impl {
+// Hidden, although Runtime itself is exported: nobody links to its parts.
+class __attribute__((visibility("hidden"))) Runtime::Impl {
  public:
   explicit Impl(RuntimeOptions options);
 
@@ -65,6 +66,9 @@ class Runtime::Impl {
   Kernel get_slowly(const KernelRequest& request);
   // The story: from a claimed signature to a kernel that everybody has.
   Kernel build(MemoryTier::Claim claim, SignatureSlot& slot, std::size_t capability);
+  // The primary context of the device asked for by ordinal, where another one is current: a kernel
+  // is loaded and made ready on its own device. Null where nothing needs to change.
+  std::unique_ptr<ContextScope> scope_of(const KernelOptions& options);
   Arch arch_for(const Signature& signature, std::size_t capability);
   std::unique_ptr<detail::LoadedKernel> load(const Unit& unit, const Artifact& artifact);
   // An entry that the driver takes; one that it refuses because its bytes are broken is a miss.

@@ -31,12 +31,6 @@ FetchContent_Declare(
   GIT_REPOSITORY https://github.com/catchorg/Catch2.git
   GIT_TAG fa43b77429ba76c462b1898d6cd2f2d7a9416b14 # 3.7.1
   SYSTEM FIND_PACKAGE_ARGS 3)
-FetchContent_Declare(
-  benchmark
-  GIT_REPOSITORY https://github.com/google/benchmark.git
-  GIT_TAG 344117638c8ff7e239044fd0fa7085839fc03021 # 1.8.3
-  SYSTEM FIND_PACKAGE_ARGS 1.6)
-
 # Finds one library and one header of a package that cannot be fetched, or says what to install.
 # Sets <name>_LIBRARY and <name>_INCLUDE_DIR. In a portable build the static library is taken.
 function(cubinet_find_system_library name header package)

@@ -5,8 +5,9 @@
 # building, and embedded again when a file below a <folder> changes, appears or goes. They may
 # include the shipped "common/..." headers.
 function(cubinet_embed_templates target)
-  # SHIPPED is for the library itself: its tables are linked, not registered.
-  cmake_parse_arguments(PARSE_ARGV 1 arg "SHIPPED" "" "")
+  # SHIPPED is for the library itself, FUNCTION for the command's own: their tables are linked, not
+  # registered.
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SHIPPED" "FUNCTION" "")
   if(NOT arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "cubinet_embed_templates(${target}): no folder given")
   endif()
@@ -24,6 +25,9 @@ function(cubinet_embed_templates target)
   if(NOT arg_SHIPPED)
     list(APPEND read_folders "${cubinet_TEMPLATE_DIR}/common")
     set(mode --register --include-root "${cubinet_TEMPLATE_DIR}")
+    if(arg_FUNCTION)
+      set(mode --function ${arg_FUNCTION} --include-root "${cubinet_TEMPLATE_DIR}")
+    endif()
   endif()
 
   set(inputs)

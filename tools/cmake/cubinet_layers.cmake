@@ -3,15 +3,11 @@
 
 # Reads <folder>/sources.cmake and sets `variable` to the paths of the list named `list`.
 function(cubinet_read_sources variable folder list)
+  include("${folder}/sources.cmake")
   set(sources)
-  if(EXISTS "${folder}/sources.cmake")
-    include("${folder}/sources.cmake")
-    foreach(source IN LISTS ${list})
-      if(EXISTS "${folder}/${source}")
-        list(APPEND sources "${folder}/${source}")
-      endif()
-    endforeach()
-  endif()
+  foreach(source IN LISTS ${list})
+    list(APPEND sources "${folder}/${source}")
+  endforeach()
   set(${variable} ${sources} PARENT_SCOPE)
 endfunction()
 

@@ -23,19 +23,19 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kUsage =
-    "usage: cubinet_embed --output FILE.cpp (--shipped | --register) [--include-root DIR]... "
-    "DIR...\n"
+    "usage: cubinet_embed --output FILE.cpp (--shipped | --register | --function NAME)\n"
+    "                     [--include-root DIR]... DIR...\n"
     "  DIR             a folder of template folders\n"
     "  --shipped       define the library's own tables, with the headers of DIR/common\n"
     "  --register      register the templates before main()\n"
-    "  --include-root  a folder whose common/ the templates may include\n"
-    "  --depfile FILE  write the files read, as make rules\n";
+    "  --function      define jit::NAME(), which returns the templates and registers nothing\n"
+    "  --include-root  a folder whose common/ the templates may include\n";
 
 struct Arguments {
   fs::path output;
-  fs::path depfile;
   bool shipped = false;
   bool registering = false;
+  std::string function;
   std::vector<fs::path> include_roots;
   std::vector<fs::path> directories;
 };
@@ -45,15 +45,16 @@ bool parse(int argc, char** argv, Arguments& arguments) {
     const std::string_view word = argv[i];
     const bool has_next = i + 1 < argc;
     if (word == "--output" && has_next) arguments.output = argv[++i];
-    else if (word == "--depfile" && has_next) arguments.depfile = argv[++i];
+    else if (word == "--function" && has_next) arguments.function = argv[++i];
     else if (word == "--include-root" && has_next) arguments.include_roots.emplace_back(argv[++i]);
     else if (word == "--shipped") arguments.shipped = true;
     else if (word == "--register") arguments.registering = true;
     else if (word.starts_with("-")) return false;
     else arguments.directories.emplace_back(word);
   }
-  return !arguments.output.empty() && arguments.shipped != arguments.registering &&
-         !arguments.directories.empty();
+  const int modes = int{arguments.shipped} + int{arguments.registering} +
+                    int{!arguments.function.empty()};
+  return !arguments.output.empty() && modes == 1 && !arguments.directories.empty();
 }
 
 // Paths in the tables are names relative to the template root: an installed binary must not speak
@@ -92,15 +93,13 @@ std::vector<table::File> common_headers(const std::vector<fs::path>& directories
   return files;
 }
 
-std::string generate(const Arguments& arguments, std::vector<std::string>& inputs) {
+std::string generate(const Arguments& arguments) {
   TableArena arena;
   std::vector<table::Template> templates;
   for (const fs::path& directory : arguments.directories) {
     const TemplateContext context{{}, arguments.include_roots, {}};
     for (const fs::path& folder : find_templates(directory)) {
       templates.push_back(read_template(folder, context, arena));
-      inputs.push_back((folder / kManifestName).string());
-      for (const table::File& file : templates.back().files) inputs.emplace_back(file.path);
       make_relative(templates.back(), fs::absolute(directory).lexically_normal(), arena);
     }
   }
@@ -109,6 +108,12 @@ std::string generate(const Arguments& arguments, std::vector<std::string>& input
       "#include <span>\n\n#include \"jit/template_table.hpp\"\n\n"
       "namespace jit::inline v1 {\nnamespace table {\n";
   text += write_tables(templates);
+  if (!arguments.function.empty()) {
+    return text + fmt::format("}}  // namespace table\n\nstd::span<const table::Template> {0}();\n"
+                              "std::span<const table::Template> {0}() {{ return "
+                              "table::kTemplates; }}\n\n}}  // namespace jit::inline v1\n",
+                              arguments.function);
+  }
   if (!arguments.shipped) {
     return text +
            "namespace {\nconst bool kRegistered = (register_templates(kTemplates), true);\n"
@@ -132,13 +137,7 @@ int write_or_complain(const fs::path& path, const std::string& text) {
 }
 
 int run(const Arguments& arguments) {
-  std::vector<std::string> inputs;
-  const std::string text = generate(arguments, inputs);
-  if (write_or_complain(arguments.output, text) != 0) return 1;
-  if (arguments.depfile.empty()) return 0;
-  std::string rule = arguments.output.string() + ":";
-  for (const std::string& input : inputs) rule += " \\\n  " + input;
-  return write_or_complain(arguments.depfile, rule + "\n");
+  return write_or_complain(arguments.output, generate(arguments));
 }
 
 }  // namespace

@@ -49,6 +49,8 @@ class Compiler {
   ~Compiler();
   Compiler(Compiler&&) noexcept;
   Compiler& operator=(Compiler&&) noexcept;
+  Compiler(const Compiler&) = delete;
+  Compiler& operator=(const Compiler&) = delete;
 
   // Compiles one unit and checks the result: ELF, architecture, symbol (check_cubin).
   //

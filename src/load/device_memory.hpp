@@ -21,6 +21,8 @@ class DeviceBuffer {
   DeviceBuffer() noexcept = default;
   DeviceBuffer(Driver& driver, std::size_t bytes);  // contents undefined; 0 bytes allocate nothing
   ~DeviceBuffer() { reset(); }
+  DeviceBuffer(const DeviceBuffer&) = delete;
+  DeviceBuffer& operator=(const DeviceBuffer&) = delete;
   DeviceBuffer(DeviceBuffer&& other) noexcept { swap(other); }
   DeviceBuffer& operator=(DeviceBuffer&& other) noexcept {
     swap(other);

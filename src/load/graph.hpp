@@ -12,6 +12,8 @@ class GraphExec {
  public:
   GraphExec() noexcept = default;
   ~GraphExec();
+  GraphExec(const GraphExec&) = delete;
+  GraphExec& operator=(const GraphExec&) = delete;
   GraphExec(GraphExec&& other) noexcept
       : driver_(other.driver_), exec_(std::exchange(other.exec_, nullptr)) {}
   GraphExec& operator=(GraphExec&& other) noexcept {

@@ -18,8 +18,9 @@ const Value& KernelInfo::constant(std::string_view wanted) const {
   for (const Constant& constant : constants) {
     if (constant.name == wanted) return constant.value;
   }
-  throw Error(ErrorCode::kInvalidArgument,
-              fmt::format("look up constant {} of {}: it has none of that name", wanted, signature));
+  throw Error(
+      ErrorCode::kInvalidArgument,
+      fmt::format("look up constant {} of {}: it has none of that name", wanted, signature));
 }
 
 void Kernel::launch_bytes(const LaunchConfig& config, const void* params,

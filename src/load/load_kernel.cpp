@@ -60,7 +60,7 @@ class LibraryOwner {
   CudaLibrary library_ = nullptr;
 };
 
-LoadResult load(Driver& driver, const Artifact& artifact, KernelInfo info) {
+LoadResult load(Driver& driver, const Artifact& artifact, const KernelInfo& info) {
   const std::optional<int> ordinal = driver.current_device();
   if (ordinal) {
     const DeviceInfo& device = driver.device(*ordinal);
@@ -94,7 +94,7 @@ LoadResult load(Driver& driver, const Artifact& artifact, KernelInfo info) {
 
 void LoadResult::raise() const { throw Error(code, message); }
 
-LoadResult load_kernel(Driver& driver, const Artifact& artifact, KernelInfo info) {
+LoadResult load_kernel(Driver& driver, const Artifact& artifact, const KernelInfo& info) {
   const CompilerRelease made = artifact.toolchain.release;
   if (made.major > driver.version().major) {
     return refuse(LoadOutcome::kTooNew, ErrorCode::kDriver,
@@ -108,7 +108,7 @@ LoadResult load_kernel(Driver& driver, const Artifact& artifact, KernelInfo info
       return refuse(LoadOutcome::kFailed, ErrorCode::kShuttingDown,
                     fmt::format("load {}: process exit has begun", info.signature));
     }
-    return load(driver, artifact, std::move(info));
+    return load(driver, artifact, info);
   } catch (const Error& error) {
     return refuse(LoadOutcome::kFailed, error.code(), error.what());
   }

@@ -112,7 +112,7 @@ struct LoadResult {
 // Requires: the cubin has been checked (check_cubin); the driver outlives the result.
 // Returns: never throws for what a driver or device says; see LoadOutcome.
 // Cost: 15 to 30 us for a cubin of 4 to 100 KB.
-LoadResult load_kernel(Driver& driver, const Artifact& artifact, KernelInfo info);
+LoadResult load_kernel(Driver& driver, const Artifact& artifact, const KernelInfo& info);
 
 // The message for a kernel on a device that cannot run it; names both.
 std::string wrong_device_text(const KernelInfo& info, const Arch& arch, const DeviceInfo& device);

@@ -29,7 +29,6 @@ MergeCase ordinary_case(DType type, std::optional<float> scale) {
   merge.head_size = 64;
   merge.input_stride = merge.output_stride = 96;
   merge.seed = run_seed();
-  // Row 0, which is tampered with, is merged whatever the seed.
   return merge;
 }
 

@@ -155,8 +155,8 @@ TEST_CASE("merge_attn_states is right over the strict grid", "[merge][grid]") {
   Runtime runtime(options_for(cache));
   GridRun grid(runtime, cases);
   grid.run();
-  fmt::print("strict grid: {} calls of {} kernels, seed {}\n{}", grid.done(), signatures,
-             run_seed(), grid.summary());
+  fmt::print("strict grid: {} calls of {} kernels; again with --rng-seed {}\n{}", grid.done(),
+             signatures, run_seed(), grid.summary());
   CHECK(grid.done() == cases.size());
   for (std::size_t i = 0; i < std::min(grid.failures().size(), kMaxFailuresShown); ++i) {
     FAIL_CHECK(grid.failures()[i]);

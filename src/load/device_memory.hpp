@@ -54,7 +54,8 @@ class DeviceBuffer {
   CudaDevicePointer address() const noexcept { return address_; }
   template <class T>
   T* as() const noexcept {
-    return reinterpret_cast<T*>(static_cast<std::uintptr_t>(address_));
+    // The driver hands device addresses out as integers.
+    return reinterpret_cast<T*>(address_);  // NOLINT(performance-no-int-to-ptr)
   }
   std::size_t size_bytes() const noexcept { return bytes_; }
 

@@ -42,6 +42,7 @@ class Driver {
   // Returns: null if there is none; `why` (may be null) then says what was tried and what to do: a
   //          missing library, a missing symbol with the driver that has it, a driver below 12.0.
   static std::unique_ptr<Driver> open(const std::filesystem::path& path, std::string* why);
+  ~Driver() = default;
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
 

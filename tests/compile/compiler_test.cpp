@@ -14,7 +14,6 @@ namespace jit {
 namespace {
 
 using Catch::Matchers::ContainsSubstring;
-using Catch::Matchers::EndsWith;
 using Catch::Matchers::StartsWith;
 using testing::compiler_at_hand;
 using testing::CopyRequest;

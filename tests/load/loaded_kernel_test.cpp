@@ -290,27 +290,32 @@ TEST_CASE("an empty Kernel says so") {
   message_of([&] { kernel.max_active_blocks(32); });
 }
 
+// Launches of every kind, on the current device.
+void launch_often(const Kernel& kernel, std::uint64_t thread, int launches,
+                  std::atomic<int>& failures) {
+  for (int n = 0; n < launches; ++n) {
+    LaunchConfig config{.grid = 1, .block = 32};
+    config.smem_bytes = n % 2 == 0 ? 0 : 100'000;
+    config.cluster.x = n % 5 == 0 ? 16 : 1;
+    try {
+      kernel.launch(config, FakeParams{thread, 0});
+    } catch (const Error&) {
+      ++failures;
+    }
+  }
+}
+
 TEST_CASE("many threads on many devices launch one kernel") {
-  constexpr int kThreads = 8;
-  constexpr int kLaunches = 200;
+  constexpr std::size_t kThreads = 8;
+  constexpr std::size_t kLaunches = 200;
   FakeMachine machine({kHopper, kHopper, kHopper});
   const LoadResult loaded = machine.load();
-  const Kernel kernel = loaded.kernel->view();
   std::atomic<int> failures{0};
   std::vector<std::thread> threads;
-  for (int i = 0; i < kThreads; ++i) {
+  for (std::size_t i = 0; i < kThreads; ++i) {
     threads.emplace_back([&, i] {
-      machine.use(i % 3);
-      for (int n = 0; n < kLaunches; ++n) {
-        LaunchConfig config{.grid = 1, .block = 32};
-        config.smem_bytes = n % 2 == 0 ? 0 : 100'000;
-        config.cluster.x = n % 5 == 0 ? 16 : 1;
-        try {
-          kernel.launch(config, FakeParams{static_cast<std::uint64_t>(i), 0});
-        } catch (const Error&) {
-          ++failures;
-        }
-      }
+      machine.use(static_cast<int>(i % 3));
+      launch_often(loaded.kernel->view(), i, kLaunches, failures);
     });
   }
   for (std::thread& thread : threads) thread.join();

@@ -55,6 +55,10 @@ std::vector<std::byte> make_fake_image(const FakeImage& image);
 
 class FakeCuda {
  public:
+  FakeCuda() = default;
+  virtual ~FakeCuda() = default;
+  FakeCuda(const FakeCuda&) = delete;
+  FakeCuda& operator=(const FakeCuda&) = delete;
   // The one in the library at `path`, loading it if need be.
   static FakeCuda& of(const char* path);
 
@@ -70,9 +74,6 @@ class FakeCuda {
   virtual int capture_mode() const = 0;
   virtual int libraries() const = 0;  // loaded now
   virtual int live_allocations() const = 0;
-
- protected:
-  ~FakeCuda() = default;
 };
 
 }  // namespace jit::testing

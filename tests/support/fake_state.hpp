@@ -85,7 +85,6 @@ class FakeState final : public FakeCuda {
     int times = 0;
   };
   FakeState();
-  ~FakeState() = default;  // never: see get()
   void read_failures(const char* text);
 
   int version_ = 13'000;

@@ -64,8 +64,10 @@ constexpr TestTemplate kFloat8{"float8",
                                R"(  if (i >= params.count) return;
   const float value = params.values[i];
   const bool high = i % 2 != 0;
-  const unsigned int e4m3 = high ? cubinet::pack_e4m3(0.0f, value) >> 8 : cubinet::pack_e4m3(value, 1.0f);
-  const unsigned int e5m2 = high ? cubinet::pack_e5m2(1.0f, value) >> 8 : cubinet::pack_e5m2(value, 0.0f);
+  const unsigned int e4m3 =
+      high ? cubinet::pack_e4m3(0.0f, value) >> 8 : cubinet::pack_e4m3(value, 1.0f);
+  const unsigned int e5m2 =
+      high ? cubinet::pack_e5m2(1.0f, value) >> 8 : cubinet::pack_e5m2(value, 0.0f);
   params.e4m3[i] = static_cast<unsigned char>(e4m3);
   params.e5m2[i] = static_cast<unsigned char>(e5m2);
   params.e4m3_integer[i] =

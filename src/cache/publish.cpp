@@ -128,9 +128,12 @@ PublishResult Directory::publish(const Entry& entry) const noexcept {
       return result;
     }
     counters_.publish_failures.fetch_add(1, std::memory_order_relaxed);
-    logger_.warn_once(fmt::format("publish:{}:{}", options_.root.native(), result.error),
-                      fmt::format("publish {}: {}; the kernel stays in memory only",
-                                  entry.signature, result.what));
+    // A directory that is not to be trusted is warned about once, whether read or written first.
+    const std::string id = reason().empty()
+                               ? fmt::format("publish:{}:{}", options_.root.native(), result.error)
+                               : fmt::format("refused:{}", options_.root.native());
+    logger_.warn_once(id, fmt::format("publish {}: {}; the kernel stays in memory only",
+                                      entry.signature, result.what));
     return result;
   } catch (const std::exception&) {
     counters_.publish_failures.fetch_add(1, std::memory_order_relaxed);

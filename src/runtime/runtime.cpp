@@ -103,6 +103,12 @@ Kernel Runtime::Impl::ready(detail::LoadedKernel& kernel, const KernelOptions& o
   return kernel.view();
 }
 
+std::unique_ptr<ContextScope> Runtime::Impl::scope_of(const KernelOptions& options) {
+  Driver& driver = devices_.driver();
+  if (options.device < 0 || driver.current_device() == options.device) return nullptr;
+  return std::make_unique<ContextScope>(driver, driver.primary_context(options.device));
+}
+
 std::optional<Kernel> Runtime::Impl::try_get(const KernelRequest& request) {
   if (detail::LoadedKernel* kernel = find_in_memory(request)) {
     return ready(*kernel, request.options);
@@ -110,6 +116,7 @@ std::optional<Kernel> Runtime::Impl::try_get(const KernelRequest& request) {
   SignatureSlot& slot = slot_of(request);
   devices_.driver();
   const std::size_t capability = devices_.capability_index(request.options.device);
+  const auto scope = scope_of(request.options);
   auto claim = memory_.try_claim(slot, capability);
   if (!claim) return std::nullopt;
   if (!claim->leads()) {
@@ -148,6 +155,7 @@ void Runtime::Impl::get_ahead(const KernelRequest& request) {
   if (find_in_memory(request) != nullptr) return;
   SignatureSlot& slot = slot_of(request);
   const std::size_t capability = devices_.capability_index(request.options.device);
+  const auto scope = scope_of(request.options);
   // Never waits for another caller, who may himself be waiting for this thread to compile.
   auto claim = memory_.try_claim(slot, capability);
   if (claim && claim->leads()) build(std::move(*claim), slot, capability);

@@ -21,6 +21,7 @@ Kernel Runtime::Impl::get_slowly(const KernelRequest& request) {
   SignatureSlot& slot = slot_of(request);
   devices_.driver();
   const std::size_t capability = devices_.capability_index(request.options.device);
+  const auto scope = scope_of(request.options);
   // One caller per signature goes on; the others wait for it and share its outcome.
   MemoryTier::Claim claim = memory_.claim(slot, capability);
   if (!claim.leads()) {

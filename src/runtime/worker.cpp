@@ -26,9 +26,12 @@ Worker::~Worker() {
 void Worker::run(const std::function<void()>& job) {
   const auto run_alone = [this, &job] {
     const std::lock_guard running(running_);
+    inside_ = true;
+    const auto leave = [](bool* inside) { *inside = false; };
+    const std::unique_ptr<bool, decltype(leave)> reset(&inside_, leave);
     job();
   };
-  if (std::this_thread::get_id() == thread_id_) return run_alone();
+  if (std::this_thread::get_id() == thread_id_) return inside_ ? job() : run_alone();
   std::packaged_task<void()> task(run_alone);
   std::future<void> done = task.get_future();
   auto shared = std::make_shared<std::packaged_task<void()>>(std::move(task));
@@ -71,6 +74,7 @@ void Worker::after_fork(bool in_child) noexcept {
   if (in_child) {
     thread_ = nullptr;
     thread_id_ = std::thread::id();
+    inside_ = false;
     jobs_.clear();
     wake_ = new std::condition_variable;
   }

@@ -1,0 +1,90 @@
+#include <catch2/catch_test_macros.hpp>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "jit/error.hpp"
+#include "jit/runtime.hpp"
+
+namespace jit {
+namespace {
+
+// Variable sets an environment variable for its scope.
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name) { ::setenv(name, value, 1); }
+  ~Variable() { ::unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+};
+
+std::string refusal() {
+  try {
+    RuntimeOptions::from_environment();
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::kInvalidArgument);
+    return error.what();
+  }
+  return {};
+}
+
+TEST_CASE("a variable that cannot be right is refused with its value and what was expected") {
+  struct Case {
+    const char* name;
+    const char* value;
+    std::string_view expected;
+  };
+  constexpr Case kCases[] = {
+      {"CUBINET_MODE", "Frozen", "auto, readonly or frozen"},
+      {"CUBINET_TOOLCHAIN", "13.0", "exact, release or any"},
+      {"CUBINET_TRUST", "all", "private or group"},
+      {"CUBINET_LOG", "verbose", "debug, info, warning, error or off"},
+      {"CUBINET_LOCK_TIMEOUT_MS", "30s", "a number of milliseconds"},
+      {"CUBINET_LOCK_TIMEOUT_MS", "-1", "a number of milliseconds"},
+      {"CUBINET_LOCK_TIMEOUT_MS", "99999999999999999999", "a number of milliseconds"},
+      {"CUBINET_CACHE_DIR", "relative/path", "an absolute path, or none"},
+  };
+  for (const Case& one : kCases) {
+    const Variable variable(one.name, one.value);
+    CHECK(refusal() == "read " + std::string(one.name) + ": \"" + one.value +
+                           "\" is not valid; expected " + std::string(one.expected));
+  }
+}
+
+TEST_CASE("variables become options") {
+  const Variable mode("CUBINET_MODE", "frozen");
+  const Variable toolchain("CUBINET_TOOLCHAIN", "any");
+  const Variable trust("CUBINET_TRUST", "group");
+  const Variable path("CUBINET_TEMPLATE_PATH", "/a::/b:");
+  const Variable timeout("CUBINET_LOCK_TIMEOUT_MS", "250");
+  const Variable directory("CUBINET_CACHE_DIR", "/var/cache/cubinet");
+  const Variable nvrtc("CUBINET_NVRTC", "/opt/nvrtc");
+  const Variable log("CUBINET_LOG", "debug");
+  const RuntimeOptions options = RuntimeOptions::from_environment();
+  CHECK(options.mode == Mode::kFrozen);
+  CHECK(options.toolchain_policy == ToolchainPolicy::kAny);
+  CHECK(options.trust_group);
+  CHECK(options.template_path == std::vector<std::filesystem::path>{"/a", "/b"});
+  CHECK(options.lock_timeout == std::chrono::milliseconds(250));
+  CHECK(options.cache_dir == "/var/cache/cubinet");
+  CHECK_FALSE(options.memory_only);
+  CHECK(options.nvrtc == "/opt/nvrtc");
+  CHECK(options.log_level == LogLevel::kDebug);
+}
+
+TEST_CASE("an empty variable is an absent one") {
+  const Variable mode("CUBINET_MODE", "");
+  const Variable directory("CUBINET_CACHE_DIR", "");
+  CHECK(refusal().empty());
+}
+
+TEST_CASE("the cache can be switched off") {
+  const Variable directory("CUBINET_CACHE_DIR", "none");
+  CHECK(RuntimeOptions::from_environment().memory_only);
+}
+
+}  // namespace
+}  // namespace jit

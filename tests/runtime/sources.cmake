@@ -1,0 +1,15 @@
+set(CUBINET_TESTS_RUNTIME
+    allocation_test.cpp
+    call_site_test.cpp
+    cache_trouble_test.cpp
+    devices_test.cpp
+    failure_test.cpp
+    flight_test.cpp
+    fork_test.cpp
+    memory_tier_test.cpp
+    mode_test.cpp
+    options_test.cpp
+    process_fixture.cpp
+    request_memo_test.cpp
+    story_test.cpp
+    template_registry_test.cpp)

@@ -249,8 +249,9 @@ void bench_runtime(Runtime& runtime, Driver& driver, BenchReport& report) {
   driver.ensure_context();
   const Kernel kernel = get_measured(runtime, 1);
   const auto arch = Arch::parse(kernel.info().arch);
-  const Signature signature = resolve(runtime.impl().templates().find("merge_attn_states"),
-                                      std::span<const Constant>(kConstants));
+  const Signature signature =
+      resolve(runtime.impl().templates().find("merge_attn_states"),
+              std::span<const Constant>(kConstants), Sizes{{"num_tokens", 1}});
   const Unit unit = make_unit(signature, *arch, Debug::kNone);
   const auto artifact = runtime.impl().source().find(unit);
   if (!artifact) {

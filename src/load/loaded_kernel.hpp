@@ -41,11 +41,17 @@ struct LoadedKernel {
   // Makes the kernel ready in the current context. Errors: kUnsupportedArch if its device cannot
   // run the kernel (naming both); kDriver.
   void prepare();
-  // prepare() if this thread has a current context; else nothing. Cost: one driver call when ready.
+  // prepare() if this thread has a current context; else nothing.
+  //
+  // Asks for the context's address, which is cheaper than its number. An address may come again
+  // after its context has ended: then nothing is prepared here, and the launch does it.
+  // Cost: one driver call when ready.
   void prepare_if_current() {
-    unsigned long long context_id = 0;
-    if (driver_.api().context_id(nullptr, &context_id) != kCudaSuccess) return;
-    if (find_slot(context_id) == nullptr) materialise();
+    CudaContext context = nullptr;
+    if (driver_.api().context_current(&context) != kCudaSuccess || context == nullptr) return;
+    if (context == ready_context_.load(std::memory_order_relaxed)) return;
+    prepare();
+    ready_context_.store(context, std::memory_order_relaxed);
   }
   int max_active_blocks(int threads, std::size_t smem_bytes);
 
@@ -77,6 +83,7 @@ struct LoadedKernel {
   CudaKernel kernel_;
   KernelInfo info_;
   Arch arch_;
+  std::atomic<CudaContext> ready_context_{nullptr};  // the last that prepare_if_current saw
   std::atomic<Slot*> slots_{nullptr};
   std::mutex mutex_;  // writers of slots_ and of what they allow
 };

@@ -20,12 +20,38 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
+constexpr std::size_t kExactBytes = 32;                  // of a name, that a Mark holds
 constexpr std::uint64_t kSalt1 = 0x9e3779b97f4a7c15ULL;  // digits of the golden ratio
 constexpr std::uint64_t kSalt2 = 0xc2b2ae3d27d4eb4fULL;  // a prime of XXH64
 
+// Writes the first and the last 16 bytes of a text: all of it up to 32. Into its place, word by
+// word: a copy of what was just written stalls the processor.
+inline void write_ends(std::string_view text, std::array<std::uint64_t, 4>& ends) noexcept {
+  const char* data = text.data();
+  const char* end = data + text.size();
+  ends[1] = ends[2] = ends[3] = 0;
+  if (text.size() >= 16) {
+    ends[0] = load<std::uint64_t>(data);
+    ends[1] = load<std::uint64_t>(data + 8);
+    ends[2] = load<std::uint64_t>(end - 16);
+    ends[3] = load<std::uint64_t>(end - 8);
+  } else if (text.size() >= 8) {
+    ends[0] = load<std::uint64_t>(data);
+    ends[1] = load<std::uint64_t>(end - 8);
+  } else if (text.size() >= 4) {
+    ends[0] = load<std::uint32_t>(data);
+    ends[1] = load<std::uint32_t>(end - 4);
+  } else {
+    ends[0] = 0;
+    for (const char c : text) ends[0] = (ends[0] << 8) | static_cast<unsigned char>(c);
+  }
+}
+
 std::uint64_t payload_of(const Value& value) noexcept {
-  return static_cast<std::uint64_t>(value.as_int()) ^
-         (static_cast<std::uint64_t>(value.kind()) << 56);
+  if (value.kind() != ValueKind::kText) return static_cast<std::uint64_t>(value.as_int());
+  std::array<std::uint64_t, 4> ends;
+  write_ends(value.as_text(), ends);
+  return mix(ends[0] ^ kSalt2, ends[1] ^ value.as_text().size()) + mix(ends[2] ^ kSalt1, ends[3]);
 }
 
 }  // namespace
@@ -37,63 +63,55 @@ RequestMemo::RequestMemo() {
 
 RequestMemo::~RequestMemo() { leave(); }
 
-RequestMemo::Word RequestMemo::word_of(std::string_view text) noexcept {
-  const char* data = text.data();
-  const std::size_t size = text.size();
-  if (size >= 8) {
-    return {load<std::uint64_t>(data), load<std::uint64_t>(data + size - 8), size};
-  }
-  if (size >= 4) {
-    return {load<std::uint32_t>(data), load<std::uint32_t>(data + size - 4), size};
-  }
-  Word word{0, 0, size};
-  for (std::size_t i = 0; i < size; ++i) {
-    word.head = (word.head << 8) | static_cast<unsigned char>(data[i]);
-  }
-  return word;
+inline void RequestMemo::write_mark(std::string_view name, std::uint64_t kind,
+                                    std::uint64_t payload, Mark& mark) noexcept {
+  write_ends(name, mark.name);
+  mark.shape = (static_cast<std::uint64_t>(name.size()) << 8) | kind;
+  mark.payload = payload;
 }
 
-std::uint64_t RequestMemo::hash_of(const MemoRequest& request, Words& words) noexcept {
-  const Word name = word_of(request.name);
-  std::uint64_t hash = mix(name.head ^ kSalt1, name.tail ^ kSalt2 ^ name.size);
-  hash ^= load<std::uint64_t>(reinterpret_cast<const char*>(request.steps.data()));
-  hash += static_cast<std::uint64_t>(request.debug) << 40;
+// The products are independent of each other, so the processor overlaps them.
+std::uint64_t RequestMemo::hash_of(const MemoRequest& request, Marks& marks) noexcept {
+  write_mark(request.name, static_cast<std::uint64_t>(request.debug),
+             load<std::uint64_t>(reinterpret_cast<const char*>(request.steps.data())), marks[0]);
   for (std::size_t i = 0; i < request.constants.size(); ++i) {
     const Constant& constant = request.constants[i];
-    words[i] = word_of(constant.name);
-    std::uint64_t value = payload_of(constant.value);
-    if (constant.value.kind() == ValueKind::kText) {
-      const Word text = word_of(constant.value.as_text());
-      value ^= mix(text.head ^ kSalt2, text.tail ^ text.size);
-    }
-    hash = mix(hash ^ words[i].head, words[i].tail ^ kSalt1) + mix(value ^ kSalt2, kSalt1 + i);
+    write_mark(constant.name, static_cast<std::uint64_t>(constant.value.kind()),
+               payload_of(constant.value), marks[i + 1]);
   }
-  return mix(hash, kSalt2);
+  std::uint64_t hash = 0;
+  for (std::size_t i = 0; i <= request.constants.size(); ++i) {
+    const Mark& mark = marks[i];
+    hash += mix(mark.name[0] + kSalt1 * (i + 1), mark.name[1] ^ mark.shape ^ mark.payload * kSalt2);
+    hash += mix(mark.name[2] + kSalt2, mark.name[3] + i);
+  }
+  return mix(hash ^ kSalt1, kSalt2);
 }
 
-bool RequestMemo::equal(const Node& node, const MemoRequest& request, const Words& words) noexcept {
-  if (node.constants.size() != request.constants.size() || node.name != request.name ||
-      node.steps != request.steps || node.debug != request.debug) {
+bool RequestMemo::equal(const Node& node, const MemoRequest& request, const Marks& marks) noexcept {
+  if (node.constants.size() != request.constants.size() ||
+      std::memcmp(node.marks.data(), marks.data(), node.marks.size() * sizeof(Mark)) != 0) {
     return false;
   }
+  if (!node.has_text) return true;
   for (std::size_t i = 0; i < node.constants.size(); ++i) {
     const Constant& constant = request.constants[i];
-    if (!(node.words[i] == words[i])) return false;
-    if (words[i].size > 16 && node.constants[i].name != constant.name) return false;
-    if (!(node.constants[i].value == constant.value)) return false;
+    if (node.constants[i].name != constant.name || !(node.constants[i].value == constant.value)) {
+      return false;
+    }
   }
-  return true;
+  return node.name == request.name;
 }
 
 SignatureSlot* RequestMemo::find(const MemoRequest& request) const noexcept {
   if (request.constants.size() > kMaxConstants) return nullptr;
-  Words words;
-  const std::uint64_t hash = hash_of(request, words);
+  Marks marks;
+  const std::uint64_t hash = hash_of(request, marks);
   const Table& table = *table_.load(std::memory_order_acquire);
   for (std::size_t i = hash & table.mask;; i = (i + 1) & table.mask) {
     const Node* node = table.cells[i].load(std::memory_order_acquire);
     if (node == nullptr) return nullptr;
-    if (node->hash == hash && equal(*node, request, words)) return node->slot;
+    if (node->hash == hash && equal(*node, request, marks)) return node->slot;
   }
 }
 
@@ -107,23 +125,24 @@ void RequestMemo::insert(const MemoRequest& request, SignatureSlot& slot) {
   if (request.constants.size() > kMaxConstants) return;
   const std::lock_guard lock(mutex_);
   if (find(request) != nullptr || nodes_.size() >= kMaxRequests) return;
-  Words words;
+  Marks marks;
   Node& node = nodes_.emplace_back();
-  node.hash = hash_of(request, words);
+  node.hash = hash_of(request, marks);
   node.slot = &slot;
-  node.steps = request.steps;
-  node.debug = request.debug;
+  node.marks.assign(marks.begin(),
+                    marks.begin() + static_cast<std::ptrdiff_t>(request.constants.size() + 1));
   node.name = request.name;
+  node.has_text = node.name.size() > kExactBytes;
   node.strings.reserve(2 * request.constants.size());  // the views below must not move
   for (std::size_t i = 0; i < request.constants.size(); ++i) {
     const Constant& constant = request.constants[i];
     const std::string& name = node.strings.emplace_back(constant.name);
     Value value = constant.value;
+    if (name.size() > kExactBytes || value.kind() == ValueKind::kText) node.has_text = true;
     if (value.kind() == ValueKind::kText) {
       value = Value(std::string_view(node.strings.emplace_back(value.as_text())));
     }
     node.constants.push_back({name, value});
-    node.words.push_back(words[i]);
   }
   if (2 * nodes_.size() > tables_.back()->cells.size()) {
     auto larger = std::make_unique<Table>(2 * tables_.back()->cells.size());

@@ -47,22 +47,22 @@ class RequestMemo final : private ForkAware {
   void insert(const MemoRequest& request, SignatureSlot& slot);
 
  private:
-  // Names of up to 16 bytes are told apart by these words alone.
-  struct Word {
-    std::uint64_t head;
-    std::uint64_t tail;
-    std::uint64_t size;
-    bool operator==(const Word&) const = default;
+  // One named value as four words, the request's own name, steps and debug first. Equal for equal
+  // ones; names of up to 32 bytes and values that are no text are told apart by it alone.
+  struct Mark {
+    std::array<std::uint64_t, 4> name;  // its first and last 16 bytes
+    std::uint64_t shape;                // length of the name and kind of the value
+    std::uint64_t payload;
   };
+  using Marks = std::array<Mark, kMaxConstants + 1>;
   struct Node {
     std::uint64_t hash = 0;
     SignatureSlot* slot = nullptr;
-    BucketSteps steps{};
-    Debug debug = Debug::kNone;
+    std::vector<Mark> marks;
+    bool has_text = false;  // of more than marks can tell apart
     std::string name;
     std::vector<std::string> strings;  // owns what the constants refer to
     std::vector<Constant> constants;
-    std::vector<Word> words;
   };
   // Open addressing; at most half full. Readers keep using an old table while a new one grows.
   struct Table {
@@ -70,11 +70,11 @@ class RequestMemo final : private ForkAware {
     std::size_t mask;
     std::vector<std::atomic<const Node*>> cells;
   };
-  using Words = std::array<Word, kMaxConstants>;
 
-  static Word word_of(std::string_view text) noexcept;
-  static std::uint64_t hash_of(const MemoRequest& request, Words& words) noexcept;
-  static bool equal(const Node& node, const MemoRequest& request, const Words& words) noexcept;
+  static void write_mark(std::string_view name, std::uint64_t kind, std::uint64_t payload,
+                         Mark& mark) noexcept;
+  static std::uint64_t hash_of(const MemoRequest& request, Marks& marks) noexcept;
+  static bool equal(const Node& node, const MemoRequest& request, const Marks& marks) noexcept;
   static void place(Table& table, const Node& node) noexcept;
 
   void before_fork() noexcept override { mutex_.lock(); }

@@ -28,7 +28,6 @@ namespace {
 }
 
 void check_size(const table::Template& tmpl, const Sizes& sizes, const Size& size) {
-  if (find_run_time(tmpl, size.name) == nullptr) refuse_size(tmpl, size);
   if (size.value < 0) {
     throw Error(
         ErrorCode::kInvalidArgument,
@@ -75,11 +74,14 @@ BucketSteps steps_of(const table::Template& tmpl, const Sizes& sizes) {
   }
   for (const Size& size : sizes) {
     check_size(tmpl, sizes, size);
+    bool declared = false;  // a bucket's size is, see the manifest's reader
     for (std::size_t i = 0; i < tmpl.buckets.size(); ++i) {
       if (tmpl.buckets[i].size == size.name) {
         steps[i] = static_cast<std::uint8_t>(step_of(tmpl.buckets[i], size.value));
+        declared = true;
       }
     }
+    if (!declared && find_run_time(tmpl, size.name) == nullptr) refuse_size(tmpl, size);
   }
   return steps;
 }

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -92,6 +93,7 @@ class Finder {
     const std::pair identity{status.st_dev, status.st_ino};
     if (std::find(seen_.begin(), seen_.end(), identity) != seen_.end()) return std::nullopt;
     seen_.push_back(identity);
+    if (auto location = search_by_link(place)) return location;
     std::optional<ToolchainLocation> best;
     std::size_t libraries = 0;
     const std::vector<fs::path> files = files_of(place.directory, kLibraryPrefix);
@@ -123,6 +125,37 @@ class Finder {
   }
 
  private:
+  bool is_taken(std::uint16_t major) const {
+    return major >= kOldestMajor && (!max_release_ || major <= max_release_->major);
+  }
+
+  // A toolkit's development link names the release: then its directory of hundreds of files need
+  // not be listed, which costs more than all the rest. Anything unusual is left to the listing.
+  std::optional<ToolchainLocation> search_by_link(const Place& place) {
+    const std::string directory = place.directory.native() + "/";
+    std::array<char, 64> target;
+    const ssize_t size =
+        ::readlink((directory + "libnvrtc-builtins.so").c_str(), target.data(), target.size());
+    if (size <= 0) return std::nullopt;
+    const std::string name(target.data(), static_cast<std::size_t>(size));
+    const auto version = version_after(name, kBuiltinsPrefix);
+    if (!version || !version->minor || !is_taken(version->major)) return std::nullopt;
+    return identify(directory + fmt::format("{}{}", kNvrtcPrefix, version->major), directory + name,
+                    {version->major, *version->minor}, place.origin);
+  }
+
+  std::optional<ToolchainLocation> identify(const std::string& nvrtc, const std::string& builtins,
+                                            CompilerRelease release, const std::string& origin) {
+    const auto library_id = read_identity(nvrtc);
+    if (!library_id) return std::nullopt;
+    const auto builtins_id = read_identity(builtins);
+    if (!builtins_id) return std::nullopt;
+    ToolchainLocation location{nvrtc, builtins, {}, origin};
+    location.id.release = release;
+    location.id.build = xxh3_128(as_bytes(*library_id + '\n' + *builtins_id));
+    return location;
+  }
+
   std::optional<ToolchainLocation> examine(const fs::path& file, FileVersion version,
                                            std::span<const fs::path> files,
                                            const std::string& origin) {
@@ -132,7 +165,7 @@ class Finder {
       return refuse(place, fmt::format("newer than the driver, which takes CUDA {}.{}",
                                        max_release_->major, max_release_->minor));
     }
-    if (!version.minor) {
+    if (!version.minor && several_builtins(files, version.major)) {
       const auto real = version_after(real_path(file).filename().native(), kNvrtcPrefix);
       if (real) version.minor = real->minor;
     }
@@ -141,13 +174,8 @@ class Finder {
       return refuse(place,
                     fmt::format("libnvrtc-builtins.so.{}.* is not beside it", version.major));
     }
-    const auto library_id = read_identity(file);
-    const auto builtins_id = read_identity(builtins->first);
-    if (!library_id || !builtins_id) return refuse(place, "not a readable ELF library");
-
-    ToolchainLocation location{file, builtins->first, {}, origin};
-    location.id.release = builtins->second;
-    location.id.build = xxh3_128(as_bytes(*library_id + '\n' + *builtins_id));
+    auto location = identify(file.native(), builtins->first.native(), builtins->second, origin);
+    if (!location) return refuse(place, "not a readable ELF library");
     return location;
   }
 
@@ -163,6 +191,13 @@ class Finder {
       if (!best || best->second < release) best = {file, release};
     }
     return best;
+  }
+
+  static bool several_builtins(std::span<const fs::path> files, std::uint16_t major) {
+    return std::count_if(files.begin(), files.end(), [&](const fs::path& file) {
+             const auto version = version_after(file.filename().native(), kBuiltinsPrefix);
+             return version && version->minor && version->major == major;
+           }) > 1;
   }
 
   std::nullopt_t refuse(const Place& place, std::string_view reason) {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "runtime/owned_request.hpp"
 #include "runtime/runtime_impl.hpp"
 #include "signature/manifest.hpp"
 
@@ -134,31 +133,25 @@ std::optional<Kernel> Runtime::Impl::try_get(const KernelRequest& request) {
 }
 
 void Runtime::Impl::prefetch(const KernelRequest& request) {
-  static_cast<void>(slot_of(request));  // a bad request is refused here and now
+  SignatureSlot& slot = slot_of(request);  // a bad request is refused here and now
   Driver& driver = devices_.driver();
+  const std::size_t capability = devices_.capability_index(request.options.device);
+  // Claimed here, so that the worker never waits for a caller who waits for the worker.
+  auto claimed = memory_.try_claim(slot, capability);
+  if (!claimed || !claimed->leads()) return;  // somebody is at it, or it is there
   CudaContext context = nullptr;
   driver.api().context_current(&context);
-  auto owned = std::make_shared<const OwnedRequest>(request.name, request.constants, request.sizes,
-                                                    request.options);
-  source_.worker().post([this, owned, context] {
+  auto claim = std::make_shared<MemoryTier::Claim>(std::move(*claimed));
+  source_.worker().post([this, claim, &slot, capability, context, options = request.options] {
     try {
-      std::optional<ContextScope> scope;
-      if (context != nullptr) scope.emplace(devices_.driver(), context);
-      get_ahead({owned->name(), owned->constants(), owned->sizes(), owned->options()});
+      std::optional<ContextScope> current;
+      if (context != nullptr) current.emplace(devices_.driver(), context);
+      const auto scope = scope_of(options);
+      build(std::move(*claim), slot, capability);
     } catch (const std::exception& error) {
-      logger_.warning(fmt::format("prefetch {}: {}", owned->name(), error.what()));
+      logger_.warning(fmt::format("prefetch {}: {}", slot.signature.text(), error.what()));
     }
   });
-}
-
-void Runtime::Impl::get_ahead(const KernelRequest& request) {
-  if (find_in_memory(request) != nullptr) return;
-  SignatureSlot& slot = slot_of(request);
-  const std::size_t capability = devices_.capability_index(request.options.device);
-  const auto scope = scope_of(request.options);
-  // Never waits for another caller, who may himself be waiting for this thread to compile.
-  auto claim = memory_.try_claim(slot, capability);
-  if (claim && claim->leads()) build(std::move(*claim), slot, capability);
 }
 
 Runtime::Runtime(RuntimeOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}

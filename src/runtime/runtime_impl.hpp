@@ -61,8 +61,6 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   // Resolves the request and remembers its spelling.
   SignatureSlot& slot_of(const KernelRequest& request);
 
-  // What prefetch() does in the background.
-  void get_ahead(const KernelRequest& request);
   Kernel get_slowly(const KernelRequest& request);
   // The story: from a claimed signature to a kernel that everybody has.
   Kernel build(MemoryTier::Claim claim, SignatureSlot& slot, std::size_t capability);

@@ -39,7 +39,7 @@ class Worker final : private ForkAware {
   std::deque<std::function<void()>> jobs_;
   std::thread* thread_ = nullptr;           // a child abandons it
   std::atomic<std::thread::id> thread_id_;  // read without the mutex
-  bool inside_ = false;  // the thread is in run(); its own
+  bool inside_ = false;                     // the thread is in run(); its own
   bool stopping_ = false;
 };
 

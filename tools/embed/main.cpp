@@ -52,8 +52,8 @@ bool parse(int argc, char** argv, Arguments& arguments) {
     else if (word.starts_with("-")) return false;
     else arguments.directories.emplace_back(word);
   }
-  const int modes = int{arguments.shipped} + int{arguments.registering} +
-                    int{!arguments.function.empty()};
+  const int modes =
+      int{arguments.shipped} + int{arguments.registering} + int{!arguments.function.empty()};
   return !arguments.output.empty() && modes == 1 && !arguments.directories.empty();
 }
 
@@ -109,10 +109,11 @@ std::string generate(const Arguments& arguments) {
       "namespace jit::inline v1 {\nnamespace table {\n";
   text += write_tables(templates);
   if (!arguments.function.empty()) {
-    return text + fmt::format("}}  // namespace table\n\nstd::span<const table::Template> {0}();\n"
-                              "std::span<const table::Template> {0}() {{ return "
-                              "table::kTemplates; }}\n\n}}  // namespace jit::inline v1\n",
-                              arguments.function);
+    return text + fmt::format(
+                      "}}  // namespace table\n\nstd::span<const table::Template> {0}();\n"
+                      "std::span<const table::Template> {0}() {{ return "
+                      "table::kTemplates; }}\n\n}}  // namespace jit::inline v1\n",
+                      arguments.function);
   }
   if (!arguments.shipped) {
     return text +

@@ -29,7 +29,7 @@ constexpr std::size_t kEndBytes = std::size_t{64} << 10;
 // answers for what would be a dozen.
 class Library {
  public:
-  explicit Library(const std::filesystem::path& path)
+  explicit Library(const std::string& path)
       : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
     if (!fd_) return;
     const ssize_t got = ::pread(fd_.get(), page_.data(), page_.size(), 0);
@@ -111,7 +111,7 @@ std::optional<std::string> read_build_id(const std::filesystem::path& elf_file) 
   return header ? build_id_of(library, *header) : std::nullopt;
 }
 
-std::optional<std::string> read_identity(const std::filesystem::path& elf_file) {
+std::optional<std::string> read_identity(const std::string& elf_file) {
   const Library library(elf_file);
   const auto header = read_elf_header(library);
   if (!header) return std::nullopt;

@@ -93,7 +93,8 @@ class Finder {
     const std::pair identity{status.st_dev, status.st_ino};
     if (std::find(seen_.begin(), seen_.end(), identity) != seen_.end()) return std::nullopt;
     seen_.push_back(identity);
-    if (auto location = search_by_link(place)) return location;
+    const std::string directory = place.directory.native() + "/";
+    if (auto location = search_by_link(directory, place.origin)) return location;
     std::optional<ToolchainLocation> best;
     std::size_t libraries = 0;
     const std::vector<fs::path> files = files_of(place.directory, kLibraryPrefix);
@@ -106,6 +107,22 @@ class Finder {
     }
     if (libraries == 0) note(place, "no libnvrtc");
     return best;
+  }
+
+  // A toolkit's development link names the release: then its directory of hundreds of files need
+  // not be listed, which costs more than all the rest. Anything unusual is left to the listing.
+  // Requires: `directory` ends in a slash.
+  std::optional<ToolchainLocation> search_by_link(const std::string& directory,
+                                                  const std::string& origin) {
+    std::array<char, 64> target;
+    const ssize_t size =
+        ::readlink((directory + "libnvrtc-builtins.so").c_str(), target.data(), target.size());
+    if (size <= 0) return std::nullopt;
+    const std::string name(target.data(), static_cast<std::size_t>(size));
+    const auto version = version_after(name, kBuiltinsPrefix);
+    if (!version || !version->minor || !is_taken(version->major)) return std::nullopt;
+    return identify(directory + fmt::format("{}{}", kNvrtcPrefix, version->major), directory + name,
+                    {version->major, *version->minor}, origin);
   }
 
   std::optional<ToolchainLocation> search_file(const fs::path& file, const std::string& origin) {
@@ -127,21 +144,6 @@ class Finder {
  private:
   bool is_taken(std::uint16_t major) const {
     return major >= kOldestMajor && (!max_release_ || major <= max_release_->major);
-  }
-
-  // A toolkit's development link names the release: then its directory of hundreds of files need
-  // not be listed, which costs more than all the rest. Anything unusual is left to the listing.
-  std::optional<ToolchainLocation> search_by_link(const Place& place) {
-    const std::string directory = place.directory.native() + "/";
-    std::array<char, 64> target;
-    const ssize_t size =
-        ::readlink((directory + "libnvrtc-builtins.so").c_str(), target.data(), target.size());
-    if (size <= 0) return std::nullopt;
-    const std::string name(target.data(), static_cast<std::size_t>(size));
-    const auto version = version_after(name, kBuiltinsPrefix);
-    if (!version || !version->minor || !is_taken(version->major)) return std::nullopt;
-    return identify(directory + fmt::format("{}{}", kNvrtcPrefix, version->major), directory + name,
-                    {version->major, *version->minor}, place.origin);
   }
 
   std::optional<ToolchainLocation> identify(const std::string& nvrtc, const std::string& builtins,
@@ -292,15 +294,14 @@ void add_python(std::vector<Place>& places) {
   add_wheels(places, "/usr/lib");
 }
 
-void add_environment(std::vector<Place>& places, const fs::path& cuda_home) {
-  if (!cuda_home.empty()) {
-    add_toolkit(places, cuda_home, "CUDA_HOME");
-  } else {
-    for (const char* variable : {"CUDA_HOME", "CUDA_PATH"}) {
-      if (const auto root = get_env(variable)) add_toolkit(places, *root, variable);
-    }
+// The toolkits that the user names, with who named them.
+std::vector<std::pair<std::string, std::string>> named_toolkits(const fs::path& cuda_home) {
+  if (!cuda_home.empty()) return {{cuda_home.native(), "CUDA_HOME"}};
+  std::vector<std::pair<std::string, std::string>> roots;
+  for (const char* variable : {"CUDA_HOME", "CUDA_PATH"}) {
+    if (auto root = get_env(variable)) roots.emplace_back(std::move(*root), variable);
   }
-  if (const auto list = get_env("LD_LIBRARY_PATH")) add_list(places, *list, "LD_LIBRARY_PATH");
+  return roots;
 }
 
 std::optional<ToolchainLocation> search_all(Finder& finder, std::span<const Place> places) {
@@ -327,8 +328,14 @@ std::optional<ToolchainLocation> find_toolchain(const ToolchainSearch& search,
   if (!search.explicit_path.empty()) return find_explicit(search.explicit_path, tried);
   Finder finder(search.max_release, tried);
   // Step by step, because most processes end with the first one and should read no more.
+  const auto named = named_toolkits(search.cuda_home);
+  if (!named.empty()) {
+    const auto& [root, origin] = named.front();
+    if (auto location = finder.search_by_link(root + "/lib64/", origin)) return location;
+  }
   std::vector<Place> places;
-  add_environment(places, search.cuda_home);
+  for (const auto& [root, origin] : named) add_toolkit(places, root, origin);
+  if (const auto list = get_env("LD_LIBRARY_PATH")) add_list(places, *list, "LD_LIBRARY_PATH");
   if (auto location = search_all(finder, places)) return location;
   places.clear();
   add_system(places);

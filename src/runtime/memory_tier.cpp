@@ -5,6 +5,19 @@
 #include <utility>
 
 namespace jit::inline v1 {
+namespace {
+
+Attempt::Failure failure_of(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const Error& error) {
+    return {error.code(), error.what(), error.log(), error.reproduction()};
+  } catch (const std::exception& error) {
+    return {ErrorCode::kInternal, error.what(), {}, {}};
+  }
+}
+
+}  // namespace
 
 MemoryTier::MemoryTier() : changed_(new std::condition_variable) {}
 
@@ -43,7 +56,9 @@ MemoryTier::Claim MemoryTier::claim(SignatureSlot& slot, std::size_t capability)
       return {*this, slot, capability, true, slot.attempts[capability]};
     }
     changed_->wait(lock, [&] { return attempt->done; });
-    if (attempt->error != nullptr) std::rethrow_exception(attempt->error);
+    if (const auto& failure = attempt->failure) {
+      throw Error(failure->code, failure->message, failure->log, failure->reproduction);
+    }
   }
 }
 
@@ -85,8 +100,8 @@ MemoryTier::Claim::Claim(Claim&& other) noexcept
 
 MemoryTier::Claim::~Claim() {
   if (attempt_ == nullptr) return;
-  finish(std::make_exception_ptr(
-      Error(ErrorCode::kInternal, "get a kernel: its leader ended without an outcome")));
+  finish(Attempt::Failure{
+      ErrorCode::kInternal, "get a kernel: its leader ended without an outcome", {}, {}});
 }
 
 detail::LoadedKernel& MemoryTier::Claim::serve(std::unique_ptr<detail::LoadedKernel> kernel) {
@@ -96,20 +111,20 @@ detail::LoadedKernel& MemoryTier::Claim::serve(std::unique_ptr<detail::LoadedKer
     tier_.kernels_.push_back(std::move(kernel));
     slot_.loaded[capability_].store(&loaded, std::memory_order_release);
   }
-  finish(nullptr);
+  finish(std::nullopt);
   return loaded;
 }
 
-void MemoryTier::Claim::fail(std::exception_ptr error) {
-  if (attempt_ != nullptr) finish(std::move(error));
+void MemoryTier::Claim::fail(const std::exception_ptr& error) {
+  if (attempt_ != nullptr) finish(failure_of(error));
 }
 
-void MemoryTier::Claim::abandon() { finish(nullptr); }
+void MemoryTier::Claim::abandon() { finish(std::nullopt); }
 
-void MemoryTier::Claim::finish(std::exception_ptr error) {
+void MemoryTier::Claim::finish(std::optional<Attempt::Failure> failure) {
   const std::lock_guard lock(tier_.mutex_);
   attempt_->done = true;
-  attempt_->error = std::move(error);
+  attempt_->failure = std::move(failure);
   // In a forked child the slot may have a younger attempt by now.
   if (slot_.attempts[capability_] == attempt_) slot_.attempts[capability_] = nullptr;
   attempt_ = nullptr;

@@ -23,10 +23,17 @@ namespace jit::inline v1 {
 // GPUs of more different capabilities than this share no process that we know of.
 inline constexpr std::size_t kMaxCapabilities = 8;
 
-// One attempt to get a kernel; its outcome reaches everybody who waits for it.
+// One attempt to get a kernel; its outcome reaches everybody who waits for it. Each of them throws
+// an exception of his own: one object in several threads is a race to those who watch for races.
 struct Attempt {
+  struct Failure {
+    ErrorCode code = ErrorCode::kInternal;
+    std::string message;
+    std::string log;
+    std::string reproduction;
+  };
   bool done = false;
-  std::exception_ptr error;
+  std::optional<Failure> failure;
 };
 
 // SignatureSlot holds the loaded kernels of one signature, one per compute capability.
@@ -59,7 +66,7 @@ class MemoryTier final : private ForkAware {
     // Hands the kernel to the tier and to all waiters. Requires: leads().
     detail::LoadedKernel& serve(std::unique_ptr<detail::LoadedKernel> kernel);
     // Hands the error to all waiters; the next call may try again. Does nothing after serve().
-    void fail(std::exception_ptr error);
+    void fail(const std::exception_ptr& error);
     // Gives the claim up without an outcome; somebody who waits may lead. Requires: leads().
     void abandon();
 
@@ -67,7 +74,7 @@ class MemoryTier final : private ForkAware {
     friend class MemoryTier;
     Claim(MemoryTier& tier, SignatureSlot& slot, std::size_t capability, bool leads,
           std::shared_ptr<Attempt> attempt);
-    void finish(std::exception_ptr error);
+    void finish(std::optional<Attempt::Failure> failure);
     MemoryTier& tier_;
     SignatureSlot& slot_;
     std::size_t capability_;

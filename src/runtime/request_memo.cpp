@@ -1,5 +1,6 @@
 #include "runtime/request_memo.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace jit::inline v1 {
@@ -20,7 +21,9 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
-constexpr std::size_t kExactBytes = 32;                  // of a name, that a Mark holds
+constexpr std::size_t kExactBytes = 32;  // of a name, that a Mark holds
+constexpr std::size_t kMaxSlots = 256;
+constexpr std::uint64_t kSizeKind = 0xff;                // beside the kinds of values
 constexpr std::uint64_t kSalt1 = 0x9e3779b97f4a7c15ULL;  // digits of the golden ratio
 constexpr std::uint64_t kSalt2 = 0xc2b2ae3d27d4eb4fULL;  // a prime of XXH64
 
@@ -72,38 +75,56 @@ inline void RequestMemo::write_mark(std::string_view name, std::uint64_t kind,
 
 // The products are independent of each other, so the processor overlaps them.
 std::uint64_t RequestMemo::hash_of(const MemoRequest& request, Marks& marks) noexcept {
-  write_mark(request.name, static_cast<std::uint64_t>(request.debug),
-             load<std::uint64_t>(reinterpret_cast<const char*>(request.steps.data())), marks[0]);
-  for (std::size_t i = 0; i < request.constants.size(); ++i) {
-    const Constant& constant = request.constants[i];
+  std::size_t count = 0;
+  write_mark(request.name, static_cast<std::uint64_t>(request.debug), request.constants.size(),
+             marks[count++]);
+  for (const Constant& constant : request.constants) {
     write_mark(constant.name, static_cast<std::uint64_t>(constant.value.kind()),
-               payload_of(constant.value), marks[i + 1]);
+               payload_of(constant.value), marks[count++]);
   }
+  for (const Size& size : request.sizes) write_mark(size.name, kSizeKind, 0, marks[count++]);
   std::uint64_t hash = 0;
-  for (std::size_t i = 0; i <= request.constants.size(); ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     const Mark& mark = marks[i];
-    hash += mix(mark.name[0] + kSalt1 * (i + 1), mark.name[1] ^ mark.shape ^ mark.payload * kSalt2);
-    hash += mix(mark.name[2] + kSalt2, mark.name[3] + i);
+    hash += mix(mark.name[0] + kSalt1 * (i + 1),
+                mark.name[1] ^ mark.name[3] ^ mark.shape ^ mark.payload * kSalt2);
   }
   return mix(hash ^ kSalt1, kSalt2);
 }
 
 bool RequestMemo::equal(const Node& node, const MemoRequest& request, const Marks& marks) noexcept {
-  if (node.constants.size() != request.constants.size() ||
-      std::memcmp(node.marks.data(), marks.data(), node.marks.size() * sizeof(Mark)) != 0) {
+  const std::size_t count = 1 + request.constants.size() + request.sizes.size();
+  if (node.marks.size() != count ||
+      std::memcmp(node.marks.data(), marks.data(), count * sizeof(Mark)) != 0) {
     return false;
   }
-  if (!node.has_text) return true;
-  for (std::size_t i = 0; i < node.constants.size(); ++i) {
-    const Constant& constant = request.constants[i];
-    if (node.constants[i].name != constant.name || !(node.constants[i].value == constant.value)) {
-      return false;
-    }
-  }
-  return node.name == request.name;
+  return !node.has_text || equal_text(node, request);
 }
 
-SignatureSlot* RequestMemo::find(const MemoRequest& request) const noexcept {
+bool RequestMemo::equal_text(const Node& node, const MemoRequest& request) noexcept {
+  const auto same_constant = [](const Constant& a, const Constant& b) {
+    return a.name == b.name && a.value == b.value;
+  };
+  const auto same_name = [](std::string_view name, const Size& size) { return name == size.name; };
+  return node.name == request.name &&
+         std::equal(node.constants.begin(), node.constants.end(), request.constants.begin(),
+                    request.constants.end(), same_constant) &&
+         std::equal(node.size_names.begin(), node.size_names.end(), request.sizes.begin(),
+                    request.sizes.end(), same_name);
+}
+
+std::size_t RequestMemo::index_of(const Node& node, std::span<const Size> sizes) noexcept {
+  std::size_t index = 0;
+  for (const Size& size : sizes) {
+    if (size.value < 0) return std::string::npos;
+  }
+  for (const Steering& steering : node.steering) {
+    index += steering.weight * step_of(*steering.bucket, sizes[steering.size].value);
+  }
+  return index;
+}
+
+const RequestMemo::Node* RequestMemo::find_node(const MemoRequest& request) const noexcept {
   if (request.constants.size() > kMaxConstants) return nullptr;
   Marks marks;
   const std::uint64_t hash = hash_of(request, marks);
@@ -111,8 +132,15 @@ SignatureSlot* RequestMemo::find(const MemoRequest& request) const noexcept {
   for (std::size_t i = hash & table.mask;; i = (i + 1) & table.mask) {
     const Node* node = table.cells[i].load(std::memory_order_acquire);
     if (node == nullptr) return nullptr;
-    if (node->hash == hash && equal(*node, request, marks)) return node->slot;
+    if (node->hash == hash && equal(*node, request, marks)) return node;
   }
+}
+
+SignatureSlot* RequestMemo::find(const MemoRequest& request) const noexcept {
+  const Node* node = find_node(request);
+  if (node == nullptr) return nullptr;
+  const std::size_t index = index_of(*node, request.sizes);
+  return index < node->slots.size() ? node->slots[index].load(std::memory_order_acquire) : nullptr;
 }
 
 void RequestMemo::place(Table& table, const Node& node) noexcept {
@@ -121,37 +149,69 @@ void RequestMemo::place(Table& table, const Node& node) noexcept {
   table.cells[i].store(&node, std::memory_order_release);
 }
 
-void RequestMemo::insert(const MemoRequest& request, SignatureSlot& slot) {
+void RequestMemo::insert(const MemoRequest& request, const table::Template& tmpl,
+                         SignatureSlot& slot) {
   if (request.constants.size() > kMaxConstants) return;
   const std::lock_guard lock(mutex_);
-  if (find(request) != nullptr || nodes_.size() >= kMaxRequests) return;
+  const Node* known = find_node(request);
+  if (known == nullptr) {
+    if (nodes_.size() >= kMaxRequests) return;
+    known = &make_node(request, tmpl);
+  }
+  // Nodes are read by all and written here alone, under the mutex.
+  const std::size_t index = index_of(*known, request.sizes);
+  if (index < known->slots.size()) {
+    const_cast<Node*>(known)->slots[index].store(&slot, std::memory_order_release);  // NOLINT
+  }
+}
+
+RequestMemo::Node& RequestMemo::make_node(const MemoRequest& request, const table::Template& tmpl) {
   Marks marks;
   Node& node = nodes_.emplace_back();
   node.hash = hash_of(request, marks);
-  node.slot = &slot;
-  node.marks.assign(marks.begin(),
-                    marks.begin() + static_cast<std::ptrdiff_t>(request.constants.size() + 1));
+  const std::size_t count = 1 + request.constants.size() + request.sizes.size();
+  node.marks.assign(marks.begin(), marks.begin() + static_cast<std::ptrdiff_t>(count));
+  std::size_t combinations = 1;
+  for (const table::BucketDecl& bucket : tmpl.buckets) {
+    for (std::size_t i = 0; i < request.sizes.size(); ++i) {
+      if (request.sizes[i].name != bucket.size) continue;
+      node.steering.push_back({i, &bucket, combinations});
+      combinations *= bucket.steps.size();
+    }
+  }
+  // A template with that many combinations is resolved each time.
+  node.slots =
+      std::vector<std::atomic<SignatureSlot*>>(combinations <= kMaxSlots ? combinations : 0);
+  keep_text(node, request);
+  if (2 * nodes_.size() <= tables_.back()->cells.size()) {
+    place(*tables_.back(), node);
+    return node;
+  }
+  auto larger = std::make_unique<Table>(2 * tables_.back()->cells.size());
+  for (const Node& known : nodes_) place(*larger, known);
+  tables_.push_back(std::move(larger));
+  table_.store(tables_.back().get(), std::memory_order_release);
+  return node;
+}
+
+void RequestMemo::keep_text(Node& node, const MemoRequest& request) {
+  // Reserved, because the views below must not move.
+  node.strings.reserve(2 * request.constants.size() + request.sizes.size());
   node.name = request.name;
   node.has_text = node.name.size() > kExactBytes;
-  node.strings.reserve(2 * request.constants.size());  // the views below must not move
-  for (std::size_t i = 0; i < request.constants.size(); ++i) {
-    const Constant& constant = request.constants[i];
-    const std::string& name = node.strings.emplace_back(constant.name);
+  const auto keep = [&](std::string_view text) -> std::string_view {
+    if (text.size() > kExactBytes) node.has_text = true;
+    return node.strings.emplace_back(text);
+  };
+  for (const Constant& constant : request.constants) {
     Value value = constant.value;
-    if (name.size() > kExactBytes || value.kind() == ValueKind::kText) node.has_text = true;
     if (value.kind() == ValueKind::kText) {
-      value = Value(std::string_view(node.strings.emplace_back(value.as_text())));
+      value = Value(keep(value.as_text()));
+      node.has_text = true;
     }
-    node.constants.push_back({name, value});
+    node.constants.push_back({keep(constant.name), value});
   }
-  if (2 * nodes_.size() > tables_.back()->cells.size()) {
-    auto larger = std::make_unique<Table>(2 * tables_.back()->cells.size());
-    for (const Node& known : nodes_) place(*larger, known);
-    tables_.push_back(std::move(larger));
-    table_.store(tables_.back().get(), std::memory_order_release);
-    return;
-  }
-  place(*tables_.back(), node);
+  for (const Size& size : request.sizes) node.size_names.push_back(keep(size.name));
 }
 
 }  // namespace jit::inline v1

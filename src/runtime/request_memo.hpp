@@ -1,8 +1,9 @@
 // Request memo: from a request as the caller spelled it to its slot, without lock or allocation.
 //
 // A request is resolved (checked, completed, made canonical) once; afterwards the same spelling is
-// found by its hash and compared word by word. Sizes take part as bucket steps only, so a thousand
-// token counts are one request.
+// found by its hash and compared word by word. Of its sizes only the names are part of the
+// spelling; their values choose among its slots, one per bucket step, so a thousand token counts
+// are one request.
 #pragma once
 
 #include <array>
@@ -22,11 +23,10 @@
 
 namespace jit::inline v1 {
 
-// A request with its sizes already turned into steps.
 struct MemoRequest {
   std::string_view name;
   std::span<const Constant> constants;
-  BucketSteps steps{};
+  std::span<const Size> sizes;
   Debug debug = Debug::kNone;
 };
 
@@ -40,29 +40,38 @@ class RequestMemo final : private ForkAware {
   RequestMemo();
   ~RequestMemo() override;
 
-  // The slot of an equal request that was inserted, or nullptr.
-  // Cost: about 3 ns per constant.
+  // The slot of a request that was inserted with the same spelling and in the same bucket steps;
+  // nullptr if there is none, and for a size that cannot be. Cost: about 3 ns per constant.
   SignatureSlot* find(const MemoRequest& request) const noexcept;
 
-  void insert(const MemoRequest& request, SignatureSlot& slot);
+  // Requires: the request was resolved with `tmpl`, which outlives the memo.
+  void insert(const MemoRequest& request, const table::Template& tmpl, SignatureSlot& slot);
 
  private:
-  // One named value as four words, the request's own name, steps and debug first. Equal for equal
+  // One named value as words: the request itself first, then constants, then sizes. Equal for equal
   // ones; names of up to 32 bytes and values that are no text are told apart by it alone.
   struct Mark {
     std::array<std::uint64_t, 4> name;  // its first and last 16 bytes
     std::uint64_t shape;                // length of the name and kind of the value
     std::uint64_t payload;
   };
-  using Marks = std::array<Mark, kMaxConstants + 1>;
+  using Marks = std::array<Mark, 1 + kMaxConstants + Sizes::kMaxSizes>;
+  // A size that steers a bucket, and what one step of it weighs in the index of a slot.
+  struct Steering {
+    std::size_t size;
+    const table::BucketDecl* bucket;
+    std::size_t weight;
+  };
   struct Node {
     std::uint64_t hash = 0;
-    SignatureSlot* slot = nullptr;
     std::vector<Mark> marks;
-    bool has_text = false;  // of more than marks can tell apart
+    std::vector<Steering> steering;
+    std::vector<std::atomic<SignatureSlot*>> slots;  // one per combination of steps
+    bool has_text = false;                           // of more than marks can tell apart
     std::string name;
     std::vector<std::string> strings;  // owns what the constants refer to
     std::vector<Constant> constants;
+    std::vector<std::string_view> size_names;
   };
   // Open addressing; at most half full. Readers keep using an old table while a new one grows.
   struct Table {
@@ -75,6 +84,12 @@ class RequestMemo final : private ForkAware {
                          Mark& mark) noexcept;
   static std::uint64_t hash_of(const MemoRequest& request, Marks& marks) noexcept;
   static bool equal(const Node& node, const MemoRequest& request, const Marks& marks) noexcept;
+  static bool equal_text(const Node& node, const MemoRequest& request) noexcept;
+  // Of the slot for these sizes; npos for a negative one.
+  static std::size_t index_of(const Node& node, std::span<const Size> sizes) noexcept;
+  const Node* find_node(const MemoRequest& request) const noexcept;
+  Node& make_node(const MemoRequest& request, const table::Template& tmpl);
+  static void keep_text(Node& node, const MemoRequest& request);
   static void place(Table& table, const Node& node) noexcept;
 
   void before_fork() noexcept override { mutex_.lock(); }

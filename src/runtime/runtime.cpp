@@ -24,38 +24,15 @@ Runtime::Impl::Impl(RuntimeOptions options)
       devices_(options_.driver),
       source_(options_, logger_) {}
 
-const table::Template* KnownTemplates::find(std::string_view name) const noexcept {
-  for (const auto& cell : cells_) {
-    const table::Template* tmpl = cell.load(std::memory_order_acquire);
-    if (tmpl == nullptr || tmpl->name == name) return tmpl;
-  }
-  return nullptr;
-}
-
-void KnownTemplates::remember(const table::Template& tmpl) noexcept {
-  for (auto& cell : cells_) {
-    const table::Template* known = nullptr;
-    if (cell.compare_exchange_strong(known, &tmpl, std::memory_order_acq_rel)) return;
-    if (known->name == tmpl.name) return;
-  }
-}
-
-MemoRequest Runtime::Impl::memo_request(const KernelRequest& request,
-                                        const table::Template* tmpl) const {
-  MemoRequest memo{request.name, request.constants, {}, request.options.debug};
-  // No size at all is a spelling of its own: it needs no template to be told apart.
-  memo.steps.fill(0xff);
-  if (!request.sizes.empty()) memo.steps = steps_of(*tmpl, request.sizes);
-  return memo;
+MemoRequest Runtime::Impl::memo_request(const KernelRequest& request) {
+  return {request.name,
+          request.constants,
+          {request.sizes.begin(), request.sizes.size()},
+          request.options.debug};
 }
 
 detail::LoadedKernel* Runtime::Impl::find_in_memory(const KernelRequest& request) {
-  const table::Template* tmpl = nullptr;
-  if (!request.sizes.empty()) {
-    tmpl = known_templates_.find(request.name);
-    if (tmpl == nullptr) return nullptr;
-  }
-  const SignatureSlot* slot = memo_.find(memo_request(request, tmpl));
+  const SignatureSlot* slot = memo_.find(memo_request(request));
   if (slot == nullptr || !devices_.ready()) return nullptr;
   const std::size_t capability = devices_.capability_index(request.options.device);
   return slot->loaded[capability].load(std::memory_order_acquire);
@@ -65,8 +42,7 @@ SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request) {
   const table::Template& tmpl = templates_.find(request.name);
   SignatureSlot& slot =
       memory_.slot_of(resolve(tmpl, request.constants, request.sizes), request.options.debug);
-  known_templates_.remember(tmpl);
-  memo_.insert(memo_request(request, &tmpl), slot);
+  memo_.insert(memo_request(request), tmpl, slot);
   return slot;
 }
 

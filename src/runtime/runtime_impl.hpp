@@ -25,19 +25,6 @@ struct KernelRequest {
   const KernelOptions& options;
 };
 
-// Templates by name without a lock, for requests with sizes: the first kMax that were asked for.
-// Lifetime: the templates outlive it.
-class KnownTemplates {
- public:
-  static constexpr std::size_t kMax = 64;
-
-  const table::Template* find(std::string_view name) const noexcept;
-  void remember(const table::Template& tmpl) noexcept;
-
- private:
-  std::array<std::atomic<const table::Template*>, kMax> cells_{};
-};
-
 // Hidden, although Runtime itself is exported: nobody links to its parts.
 class __attribute__((visibility("hidden"))) Runtime::Impl {
  public:
@@ -57,7 +44,7 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
  private:
   // The kernel if it is in memory; takes no lock, allocates nothing, never waits.
   detail::LoadedKernel* find_in_memory(const KernelRequest& request);
-  MemoRequest memo_request(const KernelRequest& request, const table::Template* tmpl) const;
+  static MemoRequest memo_request(const KernelRequest& request);
   // Resolves the request and remembers its spelling.
   SignatureSlot& slot_of(const KernelRequest& request);
 
@@ -80,7 +67,6 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   Devices devices_;  // before the kernels, which call its driver when they end
   MemoryTier memory_;
   RequestMemo memo_;
-  KnownTemplates known_templates_;
   ArtifactSource source_;  // last: its worker ends first
 };
 

@@ -32,11 +32,18 @@ void Worker::run(const std::function<void()>& job) {
     job();
   };
   if (std::this_thread::get_id() == thread_id_) return inside_ ? job() : run_alone();
-  std::packaged_task<void()> task(run_alone);
-  std::future<void> done = task.get_future();
-  auto shared = std::make_shared<std::packaged_task<void()>>(std::move(task));
-  post([shared] { (*shared)(); });
+  std::exception_ptr error;  // here and not in the future, so that one thread alone has it
+  auto task = std::make_shared<std::packaged_task<void()>>([&] {
+    try {
+      run_alone();
+    } catch (...) {
+      error = std::current_exception();
+    }
+  });
+  std::future<void> done = task->get_future();
+  post([task] { (*task)(); });
   done.get();
+  if (error != nullptr) std::rethrow_exception(error);
 }
 
 void Worker::post(std::function<void()> job) {

@@ -109,12 +109,12 @@ TEST_CASE("a leader that is killed at any moment releases everybody, 200 times")
     const int size = 8 * (round + 1);
     const pid_t victim = want(scene, counters, size);
     const pid_t other = want(scene, counters, size);
-    const pid_t third = want(scene, counters, size);
+    const pid_t third = round % 4 == 0 ? want(scene, counters, size) : 0;
     ::usleep(static_cast<useconds_t>(random() % 12'000));
     ::kill(victim, SIGKILL);
     const int deaths = testing::wait_for(victim) == 128 + SIGKILL ? 1 : 0;
     REQUIRE(testing::wait_for(other) == 0);
-    REQUIRE(testing::wait_for(third) == 0);
+    if (third != 0) REQUIRE(testing::wait_for(third) == 0);
     REQUIRE(counters->compiles - before <= 1U + static_cast<unsigned>(deaths));
   }
   CHECK(scene.entries().size() == 201);

@@ -14,12 +14,46 @@ MemoRequest request(std::string_view name, const std::vector<Constant>& constant
   return {name, constants, {}, Debug::kNone};
 }
 
+// Templates without buckets: sizes choose nothing.
+const table::Template kTemplate{};
+
+TEST_CASE("sizes choose among the slots of one request by bucket step alone") {
+  const std::vector<table::BucketStep> steps{{"few", 64}, {"some", 1024}, {"many"}};
+  const std::vector<table::BucketDecl> buckets{{"phase", "", "n", steps, 2},
+                                               {"width", "", "m", steps, 0}};
+  table::Template tmpl;
+  tmpl.buckets = buckets;
+  RequestMemo memo;
+  std::deque<SignatureSlot> slots;
+  const std::vector<Constant> constants{{"SIZE", 8}};
+  const auto sized = [&](const std::vector<Size>& sizes) {
+    return MemoRequest{"t", constants, sizes, Debug::kNone};
+  };
+  const std::vector<std::int64_t> inside{7, 65, 5000};
+  for (const std::int64_t n : inside) {
+    for (const std::int64_t m : inside) {
+      const std::vector<Size> sizes{{"m", m}, {"n", n}};
+      CHECK(memo.find(sized(sizes)) == nullptr);
+      memo.insert(sized(sizes), tmpl, slots.emplace_back());
+    }
+  }
+  std::size_t i = 0;
+  for (const std::int64_t n : {0, 1024, 9'000'000}) {
+    for (const std::int64_t m : {64, 1000, 1025}) {
+      CHECK(memo.find(sized({{"m", m}, {"n", n}})) == &slots[i++]);
+    }
+  }
+  CHECK(memo.find(sized({{"n", 7}, {"m", 7}})) == nullptr);  // another spelling
+  CHECK(memo.find(sized({{"m", 7}})) == nullptr);
+  CHECK(memo.find(sized({{"m", 7}, {"n", -1}})) == nullptr);
+}
+
 TEST_CASE("an equal request is found, any other is not") {
   RequestMemo memo;
   SignatureSlot slot;
   const std::vector<Constant> constants{{"SIZE", 8}, {"TYPE", bf16}, {"FLAG", true}};
   CHECK(memo.find(request("t", constants)) == nullptr);
-  memo.insert(request("t", constants), slot);
+  memo.insert(request("t", constants), kTemplate, slot);
   CHECK(memo.find(request("t", constants)) == &slot);
   const std::vector<std::vector<Constant>> others{
       {{"SIZE", 16}, {"TYPE", bf16}, {"FLAG", true}},
@@ -37,9 +71,8 @@ TEST_CASE("an equal request is found, any other is not") {
   for (const auto& other : others) CHECK(memo.find(request("t", other)) == nullptr);
   CHECK(memo.find(request("u", constants)) == nullptr);
   CHECK(memo.find(request("", constants)) == nullptr);
-  MemoRequest steps = request("t", constants);
-  steps.steps[3] = 1;
-  CHECK(memo.find(steps) == nullptr);
+  const std::vector<Size> sizes{{"n", 1}};
+  CHECK(memo.find({"t", constants, sizes, Debug::kNone}) == nullptr);
   MemoRequest debug = request("t", constants);
   debug.debug = Debug::kFull;
   CHECK(memo.find(debug) == nullptr);
@@ -50,7 +83,7 @@ TEST_CASE("names of every length are told apart at every byte") {
   std::deque<SignatureSlot> slots;
   for (std::size_t length = 1; length <= 40; ++length) {
     const std::string name(length, 'a');
-    memo.insert(request("t", {{name, 1}}), slots.emplace_back());
+    memo.insert(request("t", {{name, 1}}), kTemplate, slots.emplace_back());
     for (std::size_t at = 0; at < length; ++at) {
       std::string changed = name;
       changed[at] = 'b';
@@ -69,7 +102,7 @@ TEST_CASE("text is compared by its letters, not by where they lie") {
   {
     std::string name = "ORDER_OF_THE_ELEMENTS";
     std::string text = "row_major_and_long_enough";
-    memo.insert(request(name, {{name, text}}), slot);
+    memo.insert(request(name, {{name, text}}), kTemplate, slot);
     name.assign(name.size(), 'x');
     text.assign(text.size(), 'x');
   }
@@ -82,7 +115,8 @@ TEST_CASE("it grows through many spellings, keeps each, and ends at its bound") 
   std::deque<SignatureSlot> slots;
   const auto total = static_cast<int>(RequestMemo::kMaxRequests) + 100;
   for (int i = 0; i < total; ++i) {
-    memo.insert(request("template", {{"SIZE", i}, {"FLAG", true}}), slots.emplace_back());
+    memo.insert(request("template", {{"SIZE", i}, {"FLAG", true}}), kTemplate,
+                slots.emplace_back());
   }
   int found = 0;
   for (int i = 0; i < total; ++i) {
@@ -102,10 +136,10 @@ TEST_CASE("more constants than fit are never remembered and never mistaken") {
     names.push_back("N" + std::to_string(i));
   std::vector<Constant> constants;
   for (const std::string& name : names) constants.push_back({name, 1});
-  memo.insert(request("t", constants), slot);
+  memo.insert(request("t", constants), kTemplate, slot);
   CHECK(memo.find(request("t", constants)) == nullptr);
   constants.pop_back();
-  memo.insert(request("t", constants), slot);
+  memo.insert(request("t", constants), kTemplate, slot);
   CHECK(memo.find(request("t", constants)) == &slot);
 }
 
@@ -127,7 +161,7 @@ TEST_CASE("readers find what is there while writers make it grow") {
     });
   }
   for (int i = 0; i < 4096; ++i) {
-    memo.insert(request("t", {{"SIZE", i}}), slots[static_cast<std::size_t>(i)]);
+    memo.insert(request("t", {{"SIZE", i}}), kTemplate, slots[static_cast<std::size_t>(i)]);
     inserted = i + 1;
   }
   readers.clear();

@@ -19,9 +19,25 @@ bool is_name_character(char c) {
 }
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\v' || c == '\f' || c == '\r'; }
 
-// The text after translation phase 2, with the line of every character.
+// The operators that ask for files. Pasting tokens (##) can spell one, and whatever is pasted, its
+// first piece is a token of a source: one that a name begins with. Toolkit headers paste __ to
+// names that they are given, so the rest behind the underscores is no safe token either.
+constexpr std::string_view kFileOperators[] = {"__has_include", "__has_include_next",
+                                               "__has_embed"};
+
+bool is_file_operator(std::string_view word) {
+  return word.starts_with("__has_include") || word.starts_with("__has_embed");
+}
+bool is_piece_of_file_operator(std::string_view word) {
+  return std::any_of(std::begin(kFileOperators), std::end(kFileOperators), [&](auto name) {
+    return name.starts_with(word) || word == name.substr(1) || word == name.substr(2);
+  });
+}
+
+// The text after translation phase 2, with the place of every character in the source.
 struct Spliced {
   std::string text;
+  std::vector<std::size_t> offsets;
   std::vector<int> lines;
 };
 
@@ -54,6 +70,7 @@ void refuse_ambiguous(std::string_view source, std::string_view file) {
 Spliced splice_lines(std::string_view source) {
   Spliced out;
   out.text.reserve(source.size());
+  out.offsets.reserve(source.size() + 1);
   out.lines.reserve(source.size() + 1);
   int line = 1;
   for (std::size_t i = 0; i < source.size(); ++i) {
@@ -68,9 +85,11 @@ Spliced splice_lines(std::string_view source) {
       }
     }
     out.text += source[i];
+    out.offsets.push_back(i);
     out.lines.push_back(line);
     if (source[i] == '\n') ++line;
   }
+  out.offsets.push_back(source.size());
   out.lines.push_back(line);
   return out;
 }
@@ -79,13 +98,17 @@ Spliced splice_lines(std::string_view source) {
 class Scanner {
  public:
   Scanner(const Spliced& source, std::string_view file, ScanPolicy policy)
-      : text_(source.text), lines_(source.lines), file_(file), policy_(policy) {}
+      : text_(source.text),
+        offsets_(source.offsets),
+        lines_(source.lines),
+        file_(file),
+        policy_(policy) {}
 
-  std::vector<Include> run() {
+  SourceScan run() {
     // Some releases pass over a byte order mark; the # behind it must be seen.
     if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;
     while (at_ < text_.size()) step();
-    return std::move(includes_);
+    return std::move(scan_);
   }
 
  private:
@@ -103,6 +126,7 @@ class Scanner {
     } else if (skip_comment()) {
       return;
     } else if (line_start_ && (c == '#' || (c == '%' && peek(1) == ':'))) {
+      directive_ = at_;
       at_ += c == '#' ? 1U : 2U;
       line_start_ = false;
       read_directive();
@@ -202,9 +226,11 @@ class Scanner {
       skip_raw_string();
       return;
     }
-    if (word.starts_with("__has_include") || word == "__has_embed") {
+    if (is_file_operator(word)) {
       refuse(line,
              fmt::format("{} lets a build depend on files outside the template; remove it", word));
+    } else if (is_piece_of_file_operator(word)) {
+      refuse(line, fmt::format("{} can be pasted (##) to __has_include; rename it", word));
     }
     if (first && word == "import") refuse(line, "import declarations are not taken; use #include");
   }
@@ -251,11 +277,38 @@ class Scanner {
     skip_blanks();
     const int line = lines_[at_];
     const std::string_view name = take_word();
+    ++directives_;
+    if (name.starts_with("if")) ++open_conditions_;
+    if (name == "endif") --open_conditions_;
     if (name == "include") read_include(line);
-    else if (name == "include_next" || name == "import" || name == "embed") {
+    else if (name == "pragma") read_pragma();
+    else if (name == "ifndef" && directives_ == 1) guard_ = peek_word();
+    else if (name == "define" && directives_ == 2) {
+      scan_.has_include_guard = !guard_.empty() && guard_ == peek_word();
+    } else if (name == "include_next" || name == "import" || name == "embed") {
       refuse(line, fmt::format("#{} is not taken; use #include with a file of the template", name));
     }
     // The rest of another directive is scanned as tokens: __has_include hides in #if.
+  }
+
+  // What it looks at is read again as tokens.
+  std::string_view peek_word() {
+    const std::size_t begin = at_;
+    skip_blanks();
+    const std::string_view word = take_word();
+    at_ = begin;
+    return word;
+  }
+
+  void read_pragma() {
+    if (peek_word() != "once") return;
+    skip_blanks();
+    take_word();
+    scan_.pragma_once.push_back(place());
+  }
+
+  DirectivePlace place() const {
+    return {offsets_[directive_], offsets_[at_ - 1] + 1, open_conditions_ > 0};
   }
 
   void read_include(int line) {
@@ -276,8 +329,8 @@ class Scanner {
     if (name.empty() || !std::all_of(name.begin(), name.end(), is_name_character)) {
       refuse(line, "an #include name may have letters, digits and _ . / + - only");
     }
-    includes_.push_back({std::string(name), open == '"', line});
     ++at_;
+    scan_.includes.push_back({std::string(name), open == '"', line, place()});
   }
 
   void refuse(int line, std::string_view reason) const {
@@ -286,21 +339,30 @@ class Scanner {
   }
 
   std::string_view text_;
+  const std::vector<std::size_t>& offsets_;
   const std::vector<int>& lines_;
   std::string_view file_;
   ScanPolicy policy_;
   std::size_t at_ = 0;
   bool line_start_ = true;
-  std::vector<Include> includes_;
+  std::size_t directive_ = 0;  // where the present one begins
+  int directives_ = 0;
+  int open_conditions_ = 0;
+  std::string_view guard_;
+  SourceScan scan_;
 };
 
 }  // namespace
 
-std::vector<Include> scan_includes(std::string_view text, std::string_view file,
-                                   ScanPolicy policy) {
+SourceScan scan_source(std::string_view text, std::string_view file, ScanPolicy policy) {
   if (policy == ScanPolicy::kTemplate) refuse_ambiguous(text, file);
   const Spliced spliced = splice_lines(text);
   return Scanner(spliced, file, policy).run();
+}
+
+std::vector<Include> scan_includes(std::string_view text, std::string_view file,
+                                   ScanPolicy policy) {
+  return scan_source(text, file, policy).includes;
 }
 
 }  // namespace jit::inline v1

@@ -125,6 +125,28 @@ TEST_CASE("what reading cannot resolve is refused with its line") {
   CHECK(refusal_of("int a;\n\0#include \"a.h\"\n"sv).find("scan t.cuh(2): a NUL byte") == 0);
 }
 
+TEST_CASE("no pieces of __has_include are left to be pasted") {
+  for (const std::string_view name : {"__has_include", "__has_include_next", "__has_embed"}) {
+    for (std::size_t length = 1; length < name.size(); ++length) {
+      const std::string text = "#define CAT(a, b) a##b\n#if CAT(" +
+                               std::string(name.substr(0, length)) + "," +
+                               std::string(name.substr(length)) + ")(\"/a\")\n#endif\n";
+      CAPTURE(text);
+      CHECK(refusal_of(text).find("scan t.cuh(2): ") == 0);
+    }
+  }
+  CHECK(refusal_of("#define F(a) _##a\n").find("_ can be pasted") != std::string::npos);
+  CHECK(refusal_of("#if F(has_\\\ninclude)\n").find("has_include can") != std::string::npos);
+  CHECK(refusal_of("F(_has_embed)\n").find("_has_embed can") != std::string::npos);
+}
+
+TEST_CASE("names that only resemble pieces of __has_include stay usable") {
+  constexpr std::string_view kText =
+      "int ___, _h, has, has_, include, __hash, __half, __has_feature, __have_include;\n"
+      "auto s = \"__has_\"; /* __has_ */ // _\n#if __has_cpp_attribute(nodiscard)\n#endif\n";
+  CHECK(names_of(kText).empty());
+}
+
 TEST_CASE("forms that preprocessors read in two ways are refused") {
   for (const std::string_view text : {
            "auto s = \"a\"R\"(\n#include \"a.h\"\n)\";\n",  // literal suffix or raw string

@@ -132,6 +132,23 @@ TEST_CASE("what once slipped through to NVRTC is refused or named") {
       nvrtc->log_of("#if 0\n1'0 /* '\n#endif\n#include \"planted.h\"\n/* */\n", {})));
 }
 
+TEST_CASE("pasting tokens does not smuggle __has_include past the scan") {
+  const Nvrtc* nvrtc = Nvrtc::find();
+  if (nvrtc == nullptr) SKIP("no NVRTC here");
+  const auto asks = [&](const std::string& text) {
+    return nvrtc->log_of(text, {}).find("found it") != std::string::npos;
+  };
+  constexpr std::string_view kName = "__has_include";
+  for (std::size_t length = 1; length < kName.size(); ++length) {
+    const std::string text =
+        "#define CAT(a, b) a##b\n#if CAT(" + std::string(kName.substr(0, length)) + "," +
+        std::string(kName.substr(length)) + ")(\"/etc/passwd\")\n#error found it\n#endif\n";
+    CAPTURE(text);
+    CHECK(asks(text));  // proof that NVRTC really looks
+    CHECK_THROWS_AS(scan_includes(text, "u.cu"), Error);
+  }
+}
+
 TEST_CASE("no byte before, inside or behind a directive hides it from the scan") {
   const Nvrtc* nvrtc = Nvrtc::find();
   if (nvrtc == nullptr) SKIP("no NVRTC here");

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "signature/key.hpp"
 #include "signature/signature.hpp"
 
 namespace jit::inline v1 {
@@ -15,8 +16,10 @@ std::string render_unit(const Signature& signature);
 std::string render_documented(const Signature& signature);
 
 // One self-contained .cu: the unit with the template's files inlined in place of their #include and
-// #line directives that keep the template's own file and line in messages. Plain nvcc compiles it;
-// toolkit headers stay #include.
-std::string render_standalone(const Signature& signature);
+// #line directives that keep the template's own file and line in messages. Plain nvcc compiles it,
+// by the command in its head; toolkit headers stay #include.
+//
+// Errors: kInvalidTemplate for files without #pragma once that include each other without end.
+std::string render_standalone(const Signature& signature, Debug debug = Debug::kNone);
 
 }  // namespace jit::inline v1

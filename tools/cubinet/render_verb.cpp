@@ -57,7 +57,7 @@ class RenderVerb final : public Verb {
  private:
   void print_unit(const Signature& signature, Debug debug) const {
     std::string unit = plain_        ? render_unit(signature)
-                       : standalone_ ? render_standalone(signature)
+                       : standalone_ ? render_standalone(signature, debug)
                                      : render_documented(signature);
     if (!json_) return print(unit);
     Json json = describe(signature, debug);

@@ -58,6 +58,23 @@ constexpr std::string_view name_of(DType type) noexcept {
   return "?";
 }
 
+namespace detail {
+
+// Errors: kInvalidArgument for an unsigned integer above 2^63 - 1.
+template <std::integral T>
+constexpr std::int64_t checked_int(T value) {
+  if constexpr (std::unsigned_integral<T> && sizeof(T) >= sizeof(std::int64_t)) {
+    if (value > static_cast<T>(std::numeric_limits<std::int64_t>::max())) {
+      throw Error(ErrorCode::kInvalidArgument,
+                  "take an integer: above 2^63 - 1 it is no constant and no size; "
+                  "pass a smaller one");
+    }
+  }
+  return static_cast<std::int64_t>(value);
+}
+
+}  // namespace detail
+
 enum class ValueKind : std::uint8_t { kBool, kInt, kDType, kText };
 
 // Value is one typed compile-time value: a bool, an integer, a dtype, or the text of either an
@@ -73,8 +90,8 @@ class Value {
   constexpr Value(T value) noexcept : kind_(ValueKind::kBool), bits_(value ? 1 : 0) {}  // NOLINT
   template <std::integral T>
   requires(!std::same_as<T, bool>) constexpr Value(T value)
-      : kind_(ValueKind::kInt), bits_(checked(value)) {}  // NOLINT
-  constexpr Value(DType value) noexcept                   // NOLINT
+      : kind_(ValueKind::kInt), bits_(detail::checked_int(value)) {}  // NOLINT
+  constexpr Value(DType value) noexcept                               // NOLINT
       : kind_(ValueKind::kDType), bits_(static_cast<std::int64_t>(value)) {}
   constexpr Value(std::string_view text) noexcept
       : kind_(ValueKind::kText), text_(text) {}                                  // NOLINT
@@ -95,18 +112,6 @@ class Value {
   }
 
  private:
-  template <class T>
-  static constexpr std::int64_t checked(T value) {
-    if constexpr (std::unsigned_integral<T> && sizeof(T) >= sizeof(std::int64_t)) {
-      if (value > static_cast<T>(std::numeric_limits<std::int64_t>::max())) {
-        throw Error(ErrorCode::kInvalidArgument,
-                    "take a value: an integer above 2^63 - 1 is no compile-time constant; "
-                    "pass a smaller one");
-      }
-    }
-    return static_cast<std::int64_t>(value);
-  }
-
   ValueKind kind_ = ValueKind::kInt;
   std::int64_t bits_ = 0;
   std::string_view text_;
@@ -118,8 +123,15 @@ struct Constant {
   Value value;
 };
 
-// Size is one run-time size that may steer a tunable: {"num_tokens", 4096}.
+// Size is one run-time size that may steer a tunable: {"num_tokens", 4096}, of any integer type.
+//
+// Errors: kInvalidArgument from an unsigned integer above 2^63 - 1.
 struct Size {
+  constexpr Size() noexcept = default;
+  template <std::integral T>
+  requires(!std::same_as<T, bool>) constexpr Size(std::string_view size_name, T size)
+      : name(size_name), value(detail::checked_int(size)) {}
+
   std::string_view name;
   std::int64_t value = 0;
 };

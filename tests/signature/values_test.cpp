@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <type_traits>
 
 namespace jit {
 namespace {
@@ -54,6 +55,17 @@ TEST_CASE("bool and integer never stand for each other") {
 TEST_CASE("an unsigned integer beyond 2^63 - 1 is refused, not wrapped") {
   CHECK(Value(std::uint64_t{1} << 62).as_int() == std::int64_t{1} << 62);
   CHECK_THROWS_AS(Value(std::numeric_limits<std::uint64_t>::max()), Error);
+}
+
+TEST_CASE("a size takes every integer type and refuses what does not fit") {
+  constexpr Sizes kSizes{{"num_tokens", 4096}, {"batch", std::size_t{7}}};
+  static_assert(kSizes.begin()[0].value == 4096 && kSizes.begin()[1].value == 7);
+  const std::size_t count = 12;
+  const Sizes sizes{{"num_tokens", count}};
+  CHECK(sizes.begin()->name == "num_tokens");
+  CHECK(sizes.begin()->value == 12);
+  CHECK_THROWS_AS(Size("num_tokens", std::numeric_limits<std::uint64_t>::max()), Error);
+  static_assert(!std::is_constructible_v<Size, std::string_view, bool>);
 }
 
 TEST_CASE("a range has its ends and its steps and nothing else") {

@@ -34,10 +34,20 @@ namespace {
 
 std::string_view kind_text(const Value& value) {
   switch (value.kind()) {
-    case ValueKind::kBool: return "bool";
-    case ValueKind::kInt: return "int";
-    case ValueKind::kDType: return "dtype";
-    case ValueKind::kText: return "text";
+    case ValueKind::kBool: return "a bool";
+    case ValueKind::kInt: return "an int";
+    case ValueKind::kDType: return "a dtype";
+    case ValueKind::kText: return "a text";
+  }
+  return "?";
+}
+
+std::string_view type_text(table::Type type) {
+  switch (type) {
+    case table::Type::kBool: return "a bool";
+    case table::Type::kInt: return "an int";
+    case table::Type::kDType: return "a dtype";
+    case table::Type::kEnum: return "an enum";
   }
   return "?";
 }
@@ -47,8 +57,8 @@ Value take(const table::Template& tmpl, const table::ConstantDecl& decl, const V
   const auto value = find_in_domain(decl, given);
   if (value) return *value;
   if (!has_type(decl, given)) {
-    refuse(tmpl, fmt::format("{}={} is a {}; expected a {}: {}", decl.name, format_value(given),
-                             kind_text(given), name_of(decl.type), format_domain(decl)));
+    refuse(tmpl, fmt::format("{}={} is {}; expected {}: {}", decl.name, format_value(given),
+                             kind_text(given), type_text(decl.type), format_domain(decl)));
   }
   refuse(tmpl, fmt::format("{}={} is out of its domain; expected {}", decl.name,
                            format_value(given), format_domain(decl)));
@@ -101,7 +111,7 @@ Signature resolve(const table::Template& tmpl, std::span<const Constant> constan
     const table::ConstantDecl& decl = tmpl.constants[i];
     if (given[i]) continue;
     if (!decl.has_default) {
-      refuse(tmpl, fmt::format("{} is missing; expected a {}: {}", decl.name, name_of(decl.type),
+      refuse(tmpl, fmt::format("{} is missing; expected {}: {}", decl.name, type_text(decl.type),
                                format_domain(decl)));
     }
     signature.values[i] = decl.default_value;

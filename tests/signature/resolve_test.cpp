@@ -58,11 +58,11 @@ TEST_CASE("a wrong constant is refused with template, constant and expectation")
   CHECK(refusal_of({{"SIZE", 12}}) ==
         "get tiny: SIZE=12 is out of its domain; expected 8..4096 step 8");
   CHECK(refusal_of({{"SIZE", true}}) ==
-        "get tiny: SIZE=true is a bool; expected a int: 8..4096 step 8");
+        "get tiny: SIZE=true is a bool; expected an int: 8..4096 step 8");
   CHECK(refusal_of({{"SIZE", "128"}}) ==
-        "get tiny: SIZE=128 is a text; expected a int: 8..4096 step 8");
+        "get tiny: SIZE=128 is a text; expected an int: 8..4096 step 8");
   CHECK(refusal_of({{"SIZE", 8}, {"FLAG", 1}}) ==
-        "get tiny: FLAG=1 is a int; expected a bool: true or false");
+        "get tiny: FLAG=1 is an int; expected a bool: true or false");
   CHECK(refusal_of({{"SIZE", 8}, {"ORDER", "diagonal"}}) ==
         "get tiny: ORDER=diagonal is out of its domain; expected one of row_major, column_major");
   CHECK(refusal_of({{"SIZE", 8}, {"ELEMENT_TYPE_OF_INPUT", bf16}}) ==
@@ -70,7 +70,7 @@ TEST_CASE("a wrong constant is refused with template, constant and expectation")
   CHECK(refusal_of({{"SIZE", 8}, {"ELEMENT_TYPE_OF_INPUT", "float"}}).find("is a text") !=
         std::string::npos);
   CHECK(refusal_of({{"FLAG", true}}) ==
-        "get tiny: SIZE is missing; expected a int: 8..4096 step 8");
+        "get tiny: SIZE is missing; expected an int: 8..4096 step 8");
   CHECK(refusal_of({{"SIZE", 8}, {"SIZE", 8}}) == "get tiny: SIZE is given twice");
 }
 

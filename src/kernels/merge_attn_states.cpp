@@ -29,9 +29,12 @@ void check_pointer(std::string_view name, const void* pointer, std::size_t align
 
 void check_stride(std::string_view name, std::int64_t stride, std::int64_t head_size,
                   std::int64_t pack) {
+  if (stride == 0) return;
   if (stride < head_size || stride >= kMaxStride || stride % pack != 0) {
-    refuse(fmt::format("{} is {}; expected a multiple of {} from head_size ({}) to 2^28 - 1", name,
-                       stride, pack, head_size));
+    refuse(
+        fmt::format("{} is {}; expected a multiple of {} from head_size ({}) to 2^28 - 1: give 0 "
+                    "for heads without padding, or pad each head to whole 16 bytes",
+                    name, stride, pack, head_size));
   }
 }
 
@@ -53,7 +56,7 @@ void check_shape(const MergeAttnStatesArgs& args) {
     refuse(fmt::format("num_tokens is {} and num_heads {}; expected 0 or more", args.num_tokens,
                        args.num_heads));
   }
-  if (args.num_heads != 0 && args.num_tokens >= (kMaxRows + args.num_heads - 1) / args.num_heads) {
+  if (args.num_heads != 0 && args.num_tokens > (kMaxRows - 1) / args.num_heads) {
     refuse(
         fmt::format("num_tokens * num_heads is {} * {}; expected less than 2^31: split the "
                     "heads over several launches",
@@ -66,11 +69,11 @@ void check_shape(const MergeAttnStatesArgs& args) {
   }
 }
 
-void check_memory(const MergeAttnStatesArgs& args, const device::Params& params) {
+void check_memory(const MergeAttnStatesArgs& args) {
   const std::int64_t pack = elements_per_pack(args.input_type);
   const bool fp8 = args.output_scale != nullptr;
-  check_stride("input_head_stride", params.input_head_stride, args.head_size, pack);
-  check_stride("output_head_stride", params.output_head_stride, args.head_size, pack);
+  check_stride("input_head_stride", args.input_head_stride, args.head_size, pack);
+  check_stride("output_head_stride", args.output_head_stride, args.head_size, pack);
   check_pointer("prefix_output", args.prefix_output, 16);
   check_pointer("suffix_output", args.suffix_output, 16);
   check_pointer("prefix_lse", args.prefix_lse, 4);
@@ -81,10 +84,7 @@ void check_memory(const MergeAttnStatesArgs& args, const device::Params& params)
 }
 
 unsigned int stride_or(std::int64_t stride, std::int64_t head_size) {
-  const std::int64_t chosen = stride == 0 ? head_size : stride;
-  // Out of range either way: check_stride shall see it as such.
-  if (chosen < 0 || chosen >= kMaxStride) return static_cast<unsigned int>(kMaxStride);
-  return static_cast<unsigned int>(chosen);
+  return static_cast<unsigned int>(stride == 0 ? head_size : stride);
 }
 
 device::Params make_params(const MergeAttnStatesArgs& args) {
@@ -116,8 +116,8 @@ device::Tile tile_of(const KernelInfo& info, const MergeAttnStatesArgs& args) {
 void merge_attn_states(Runtime& runtime, const MergeAttnStatesArgs& args, Stream stream) {
   check_shape(args);
   if (args.num_tokens == 0 || args.num_heads == 0) return;
+  check_memory(args);
   const device::Params params = make_params(args);
-  check_memory(args, params);
   const std::array<Constant, 5> constants{{
       {"HEAD_SIZE", args.head_size},
       {"INPUT_TYPE", args.input_type},

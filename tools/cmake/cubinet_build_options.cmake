@@ -36,7 +36,10 @@ if(CUBINET_SANITIZE)
 endif()
 
 if(CUBINET_PORTABLE)
-  add_link_options(-static-libstdc++ -static-libgcc)
+  # Programs alone: an exception that leaves a shared library is unwound by one libgcc and caught by
+  # one libstdc++, those of the program.
+  add_link_options(
+    "$<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-static-libstdc++;-static-libgcc>")
 endif()
 
 # What every target that sees the project's inside shares.

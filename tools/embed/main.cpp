@@ -23,18 +23,19 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kUsage =
-    "usage: cubinet_embed --output FILE.cpp (--shipped | --register | --function NAME)\n"
+    "usage: cubinet_embed --output FILE.cpp (--shipped | --register NAME | --function NAME)\n"
     "                     [--include-root DIR]... DIR...\n"
     "  DIR             a folder of template folders\n"
     "  --shipped       define the library's own tables, with the headers of DIR/common\n"
-    "  --register      register the templates before main()\n"
+    "  --register      register the templates before main(), and define the symbol NAME, by which\n"
+    "                  a linker can be made to take the object from an archive\n"
     "  --function      define jit::NAME(), which returns the templates and registers nothing\n"
     "  --include-root  a folder whose common/ the templates may include\n";
 
 struct Arguments {
   fs::path output;
   bool shipped = false;
-  bool registering = false;
+  std::string anchor;
   std::string function;
   std::vector<fs::path> include_roots;
   std::vector<fs::path> directories;
@@ -48,12 +49,12 @@ bool parse(int argc, char** argv, Arguments& arguments) {
     else if (word == "--function" && has_next) arguments.function = argv[++i];
     else if (word == "--include-root" && has_next) arguments.include_roots.emplace_back(argv[++i]);
     else if (word == "--shipped") arguments.shipped = true;
-    else if (word == "--register") arguments.registering = true;
+    else if (word == "--register" && has_next) arguments.anchor = argv[++i];
     else if (word.starts_with("-")) return false;
     else arguments.directories.emplace_back(word);
   }
   const int modes =
-      int{arguments.shipped} + int{arguments.registering} + int{!arguments.function.empty()};
+      int{arguments.shipped} + int{!arguments.anchor.empty()} + int{!arguments.function.empty()};
   return !arguments.output.empty() && modes == 1 && !arguments.directories.empty();
 }
 
@@ -117,8 +118,12 @@ std::string generate(const Arguments& arguments) {
   }
   if (!arguments.shipped) {
     return text +
-           "namespace {\nconst bool kRegistered = (register_templates(kTemplates), true);\n"
-           "}  // namespace\n}  // namespace table\n}  // namespace jit::inline v1\n";
+           fmt::format(
+               "namespace {{\nconst bool kRegistered = (register_templates(kTemplates), true);\n"
+               "}}  // namespace\n}}  // namespace table\n}}  // namespace jit::inline v1\n\n"
+               "extern \"C\" {{\n[[gnu::visibility(\"hidden\")]] extern const char {0};\n"
+               "const char {0} = 0;\n}}\n",
+               arguments.anchor);
   }
   text += write_files(common_headers(arguments.directories, arena), "kHeaders");
   return text +

@@ -19,8 +19,8 @@ namespace jit::inline v1 {
 namespace {
 
 constexpr float kScale = 0.1F;
-constexpr std::size_t kMinCallsPerGraph = 64;
-constexpr std::size_t kMaxSets = 256;
+constexpr std::size_t kCallsPerGraph = 64;
+constexpr std::size_t kMaxBytesOfSets = std::size_t{2} << 30;
 
 // One point of the grid and what follows from it.
 struct Point {
@@ -34,7 +34,10 @@ struct Point {
   std::size_t lse_bytes() const { return static_cast<std::size_t>(tokens * heads) * sizeof(float); }
   // Each input read once, the output written once.
   std::size_t fused_bytes() const { return 2 * input_bytes() + elements() + 2 * lse_bytes(); }
-  std::size_t pair_bytes() const { return 4 * input_bytes() + elements() + 2 * lse_bytes(); }
+  // Device memory of one OperandSet.
+  std::size_t set_bytes() const {
+    return 3 * input_bytes() + elements() + 2 * lse_bytes() + fused_bytes();
+  }
 };
 
 // Random values like attention outputs and LSEs; one draw serves all buffers, from other offsets.
@@ -80,21 +83,36 @@ class RandomPool {
   std::vector<float> lses_;
 };
 
-// The operands of one call; calls rotate over sets.
+// The operands of one call, and as many bytes again for the driver's copy.
 struct OperandSet {
-  OperandSet(Driver& driver, const Point& point, const RandomPool& pool, std::size_t salt)
+  OperandSet(Driver& driver, const Point& point)
       : prefix(driver, point.input_bytes()),
         suffix(driver, point.input_bytes()),
         merged(driver, point.input_bytes()),
         output(driver, point.elements()),
         prefix_lse(driver, point.lse_bytes()),
-        suffix_lse(driver, point.lse_bytes()) {
-    pool.fill_values(prefix, 2 * salt);
-    pool.fill_values(suffix, 2 * salt + 1);
-    pool.fill_lses(prefix_lse, 2 * salt);
-    pool.fill_lses(suffix_lse, 2 * salt + 1);
+        suffix_lse(driver, point.lse_bytes()),
+        copy_from(driver, point.fused_bytes() / 2),
+        copy_to(driver, point.fused_bytes() / 2) {}
+
+  void fill(const RandomPool& pool) {
+    pool.fill_values(prefix, 0);
+    pool.fill_values(suffix, 1);
+    pool.fill_lses(prefix_lse, 0);
+    pool.fill_lses(suffix_lse, 1);
+    pool.fill_values(copy_from, 2);
   }
+  // The same values at other addresses, without another way over the bus.
+  void fill_async(const OperandSet& from, Stream stream) {
+    prefix.copy_from_async(from.prefix, stream);
+    suffix.copy_from_async(from.suffix, stream);
+    prefix_lse.copy_from_async(from.prefix_lse, stream);
+    suffix_lse.copy_from_async(from.suffix_lse, stream);
+    copy_from.copy_from_async(from.copy_from, stream);
+  }
+
   DeviceBuffer prefix, suffix, merged, output, prefix_lse, suffix_lse;
+  DeviceBuffer copy_from, copy_to;
 };
 
 kernels::MergeAttnStatesArgs args_of(const Point& point, const OperandSet& set,
@@ -119,27 +137,26 @@ class PointBench {
   PointBench(Runtime& runtime, Driver& driver, StreamOwner& stream, const Point& point,
              const RandomPool& pool)
       : runtime_(runtime), stream_(stream), point_(point) {
-    const std::size_t l2_bytes = driver.device(driver.ensure_context()).l2_bytes;
-    const std::size_t wanted = 4 * l2_bytes / point.fused_bytes() + 1;
-    const std::size_t sets = std::clamp<std::size_t>(wanted, 2, kMaxSets);
+    // Fewer sets than calls only where those that fit are far larger than any L2.
+    const std::size_t sets =
+        std::clamp<std::size_t>(kMaxBytesOfSets / point.set_bytes(), 2, kCallsPerGraph);
     for (std::size_t i = 0; i < sets; ++i) {
-      sets_.push_back(std::make_unique<OperandSet>(driver, point, pool, i));
-      copies_.emplace_back(driver, point.fused_bytes() / 2);
-      copies_.emplace_back(driver, point.fused_bytes() / 2);
-      pool.fill_values(copies_[2 * i], i);
+      sets_.push_back(std::make_unique<OperandSet>(driver, point));
+      if (i == 0) sets_[0]->fill(pool);
+      else sets_[i]->fill_async(*sets_[0], stream.get());
     }
+    stream.synchronize();
     scale_ = DeviceBuffer::of(driver, std::span<const float>(&kScale, 1));
     const std::array<Constant, 1> constants{{{"INPUT_TYPE", point.type}}};
     quantize_ = runtime.get_kernel("quantize_e4m3", std::span<const Constant>(constants));
   }
 
   std::vector<TimedVariant> variants() {
-    const std::size_t calls = std::max(sets_.size(), kMinCallsPerGraph);
-    return {{[this](std::size_t call) { fused(call, false); }, calls},
-            {[this](std::size_t call) { fused(call, true); }, calls},
-            {[this](std::size_t call) { pair(call); }, calls},
-            {[this](std::size_t call) { copy(call); }, calls},
-            {[this](std::size_t) { fused(0, false); }, kMinCallsPerGraph}};
+    return {{[this](std::size_t call) { fused(call, false); }, kCallsPerGraph, true},
+            {[this](std::size_t call) { fused(call, true); }, kCallsPerGraph, true},
+            {[this](std::size_t call) { pair(call); }, kCallsPerGraph, true},
+            {[this](std::size_t call) { copy(call); }, kCallsPerGraph, true},
+            {[this](std::size_t) { fused(0, false); }, kCallsPerGraph, false}};
   }
 
  private:
@@ -158,15 +175,14 @@ class PointBench {
     quantize_.launch(blocks, threads, stream_.get(), params);
   }
   void copy(std::size_t call) {
-    const std::size_t i = 2 * (call % sets_.size());
-    copies_[i + 1].copy_from_async(copies_[i], stream_.get());
+    OperandSet& set = *sets_[call % sets_.size()];
+    set.copy_to.copy_from_async(set.copy_from, stream_.get());
   }
 
   Runtime& runtime_;
   StreamOwner& stream_;
   Point point_;
   std::vector<std::unique_ptr<OperandSet>> sets_;
-  std::vector<DeviceBuffer> copies_;
   DeviceBuffer scale_;
   Kernel quantize_;
 };
@@ -197,7 +213,8 @@ void check_merge_attn_states(Runtime& runtime, Driver& driver, std::uint64_t see
   driver.ensure_context();
   StreamOwner stream(driver);
   const RandomPool pool(point.type, seed);
-  OperandSet set(driver, point, pool, 1);
+  OperandSet set(driver, point);
+  set.fill(pool);
   const DeviceBuffer scale = DeviceBuffer::of(driver, std::span<const float>(&kScale, 1));
   set.output.fill_async(0x7f, stream.get());  // a NaN code: an element left out is seen
   kernels::merge_attn_states(runtime, args_of(point, set, scale.as<float>()), stream.get());
@@ -223,21 +240,28 @@ void check_merge_attn_states(Runtime& runtime, Driver& driver, std::uint64_t see
   const reference::MergeCheck check = reference::check_merge(problem, output.data(), nullptr);
   if (check.passed(problem)) return;
   throw Error(ErrorCode::kInternal,
-              fmt::format("check merge_attn_states: {} of {} elements are wrong, {} identical; {}",
-                          check.wrong, check.elements, check.identical, check.first_failure));
+              fmt::format("check merge_attn_states: {} of {} elements are wrong, {} identical; {} "
+                          "(seed {})",
+                          check.wrong, check.elements, check.identical, check.first_failure, seed));
 }
 
 void bench_merge_attn_states(Runtime& runtime, Driver& driver, const MergeBenchOptions& options,
                              BenchReport& report) {
-  check_merge_attn_states(runtime, driver, std::random_device{}());
+  // Short, to be typed again.
+  const std::uint64_t seed = options.check_seed.value_or(std::random_device{}() % 1'000'000 + 1);
+  check_merge_attn_states(runtime, driver, seed);
   StreamOwner stream(driver);
   const RandomPool pool(options.input_type, 1);
   report.benchmark = fmt::format("merge_attn_states {} -> e4m3, head size {}",
                                  name_of(options.input_type), options.head_size);
-  report.method =
-      "microseconds per call, median of CUDA graphs of 64 or more back-to-back calls, variants "
-      "interleaved; buffers rotated over four times the L2 (256 sets at most; hot: one set); "
-      "copy: the driver's, of as many bytes in all";
+  report.method = fmt::format(
+      "microseconds per call, median of CUDA graphs of {} back-to-back calls, variants "
+      "interleaved; "
+      "cold: the L2 flushed (a fill of twice its size) before each graph, and every call on "
+      "buffers "
+      "of its own, as far as 2 GiB of them go; hot: one set of buffers, no flush; copy: the "
+      "driver's, of as many bytes in all; checked against the float64 reference with seed {}",
+      kCallsPerGraph, seed);
   for (const std::int64_t tokens : options.tokens) {
     for (const std::int64_t heads : options.heads) {
       const Point point{tokens, heads, options.head_size, options.input_type};

@@ -52,6 +52,7 @@ class BenchVerb final : public Verb {
     arguments.add({"--heads", "Head counts", "LIST"}, heads_);
     arguments.add({"--head-size", "Elements per head", "N"}, head_size_);
     arguments.add({"--rounds", "Samples per point", "N"}, rounds_);
+    arguments.add({"--seed", "Repeat the check of a report or a failure", "N"}, seed_);
     arguments.add({"--quick", "A few points and samples", {}}, quick_);
     arguments.add({"--output", "Write the JSON there too", "FILE"}, output_);
     arguments.add({"--commit", "The commit to record in the JSON", "SHA"}, commit_);
@@ -115,6 +116,8 @@ class BenchVerb final : public Verb {
     if (rounds_ < 0) throw UsageError("bench: --rounds takes a number above 0");
     if (rounds_ > 0) options.rounds = rounds_;
     options.head_size = head_size_;
+    if (seed_ < 0) throw UsageError("bench: --seed takes a number above 0");
+    if (seed_ > 0) options.check_seed = static_cast<std::uint64_t>(seed_);
     bench_merge_attn_states(context.runtime(), driver, options, report);
   }
 
@@ -123,6 +126,7 @@ class BenchVerb final : public Verb {
   std::vector<std::string> heads_;
   int head_size_ = 128;
   int rounds_ = 0;
+  int seed_ = 0;
   bool quick_ = false;
   std::string output_;
   std::string commit_;

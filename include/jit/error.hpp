@@ -21,7 +21,6 @@ enum class ErrorCode : std::uint8_t {
   kFrozenMiss,       // CUBINET_MODE=frozen and the kernel is not in the cache
   kNoDriver,         // the CUDA driver is needed and was not found, or no device answers
   kDriver,           // a driver call failed; the message names the call and the CUDA error
-  kCapturing,        // a miss while the calling thread captures a stream; the capture is intact
   kShuttingDown,     // process exit has begun
   kIo,               // a file that the caller named could not be read or written
   kInternal,         // a broken promise of this library; please report it

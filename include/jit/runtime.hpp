@@ -66,7 +66,7 @@ struct RuntimeOptions {
   // Where toolkit headers that a template lists are found (CUDA_HOME). Empty: search.
   std::filesystem::path cuda_home;
   // Where reproductions of failed compiles are kept (CUBINET_FAILED_DIR). Empty:
-  // <cache_dir>/failed.
+  // <cache_dir>/failed; none where the Runtime writes nothing.
   std::filesystem::path reproduction_dir;
   // Longest wait for another process that compiles the same kernel; then this one compiles too
   // (CUBINET_LOCK_TIMEOUT_MS).
@@ -111,7 +111,8 @@ struct PrecompileReport {
 // Runtime finds, compiles, caches and loads kernels.
 //
 // Threads: every member may be called from any thread. A caller of one signature waits for the
-// first caller of the same signature, never for another's.
+// first caller of the same signature, and for his turn at the compiler: a process compiles one
+// kernel at a time. Errors: nothing but jit::Error leaves any member.
 // Fork: a child may go on using the Runtime for cache and compiler; CUDA itself does not survive
 // fork() once initialised.
 class JIT_EXPORT Runtime {
@@ -134,7 +135,7 @@ class JIT_EXPORT Runtime {
   // allocation. Under 100 us plus the driver's load when on disk. Else one NVRTC compile.
   // Errors: kUnknownTemplate, kInvalidArgument (a constant that is unknown, out of its domain, of
   //         the wrong type, missing, or declared run-time), kInvalidTemplate, kUnsupportedArch,
-  //         kNoCompiler, kCompileFailed, kFrozenMiss, kNoDriver, kDriver, kCapturing.
+  //         kNoCompiler, kCompileFailed, kFrozenMiss, kNoDriver, kDriver.
   //         Never for a damaged entry or a failing disk: those are misses, counted in stats().
   Kernel get_kernel(std::string_view name, std::initializer_list<Constant> constants,
                     const Sizes& sizes = {}, const KernelOptions& options = {});
@@ -143,16 +144,25 @@ class JIT_EXPORT Runtime {
 
   // The same, but never waits for a compiler or for another caller: nullopt unless the kernel is
   // in memory or on disk. Nothing is started; see prefetch.
+  std::optional<Kernel> try_get_kernel(std::string_view name,
+                                       std::initializer_list<Constant> constants,
+                                       const Sizes& sizes = {}, const KernelOptions& options = {});
   std::optional<Kernel> try_get_kernel(std::string_view name, std::span<const Constant> constants,
                                        const Sizes& sizes = {}, const KernelOptions& options = {});
 
   // Starts getting the kernel in the background and returns at once. A failure is logged and met
   // again by the next get_kernel. Errors: those of a bad request, at once.
+  // Requires: the calling context outlives the prefetch.
+  void prefetch(std::string_view name, std::initializer_list<Constant> constants,
+                const Sizes& sizes = {}, const KernelOptions& options = {});
   void prefetch(std::string_view name, std::span<const Constant> constants, const Sizes& sizes = {},
                 const KernelOptions& options = {});
 
   // Puts the kernel for `arch` ("sm_90a") into the cache; needs neither driver nor GPU.
   // Errors: as get_kernel, less the driver's; kIo if it could not be published.
+  PrecompileReport precompile(std::string_view name, std::initializer_list<Constant> constants,
+                              const Sizes& sizes, std::string_view arch,
+                              Debug debug = Debug::kNone);
   PrecompileReport precompile(std::string_view name, std::span<const Constant> constants,
                               const Sizes& sizes, std::string_view arch,
                               Debug debug = Debug::kNone);
@@ -178,9 +188,15 @@ JIT_EXPORT Kernel get_kernel(std::string_view name, std::initializer_list<Consta
 JIT_EXPORT Kernel get_kernel(std::string_view name, std::span<const Constant> constants,
                              const Sizes& sizes = {}, const KernelOptions& options = {});
 JIT_EXPORT std::optional<Kernel> try_get_kernel(std::string_view name,
+                                                std::initializer_list<Constant> constants,
+                                                const Sizes& sizes = {},
+                                                const KernelOptions& options = {});
+JIT_EXPORT std::optional<Kernel> try_get_kernel(std::string_view name,
                                                 std::span<const Constant> constants,
                                                 const Sizes& sizes = {},
                                                 const KernelOptions& options = {});
+JIT_EXPORT void prefetch(std::string_view name, std::initializer_list<Constant> constants,
+                         const Sizes& sizes = {}, const KernelOptions& options = {});
 JIT_EXPORT void prefetch(std::string_view name, std::span<const Constant> constants,
                          const Sizes& sizes = {}, const KernelOptions& options = {});
 

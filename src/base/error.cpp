@@ -16,7 +16,6 @@ std::string_view name_of(ErrorCode code) noexcept {
     case ErrorCode::kFrozenMiss: return "frozen_miss";
     case ErrorCode::kNoDriver: return "no_driver";
     case ErrorCode::kDriver: return "driver";
-    case ErrorCode::kCapturing: return "capturing";
     case ErrorCode::kShuttingDown: return "shutting_down";
     case ErrorCode::kIo: return "io";
     case ErrorCode::kInternal: return "internal";

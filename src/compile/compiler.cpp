@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "compile/compile_gate.hpp"
 #include "compile/cubin_check.hpp"
 #include "compile/log_parser.hpp"
 #include "compile/nvrtc.hpp"
@@ -265,7 +266,12 @@ Compiler& Compiler::operator=(Compiler&&) noexcept = default;
 Artifact Compiler::compile(const CompileRequest& request) {
   const CompilerRelease release = location_.id.release;
   check_request(request, release);
-  if (!library_) library_ = std::make_unique<Library>(Library{Nvrtc::load(location_)});
+  const CompileGate gate;
+  if (!library_) {
+    CompileGate::close_at_exit();
+    library_ = std::make_unique<Library>(Library{Nvrtc::load(location_)});
+    CompileGate::close_at_exit();
+  }
 
   const DebugInfo debug = debug_info_of(request.options);
   const Sources sources = sources_of(request, debug);

@@ -41,7 +41,8 @@ struct CompileRequest {
 // Compiler owns one NVRTC. Nothing is loaded before the first compile, and what is loaded stays
 // until the process ends: NVRTC keeps state that does not survive being unloaded.
 //
-// Threads: one compile() at a time (NVRTC's threads do not scale).
+// Threads: one compile() at a time per Compiler; those of one process wait for each other (NVRTC's
+// threads do not scale).
 // Fork: a child may go on using a Compiler when no compile was running in another thread.
 class Compiler {
  public:

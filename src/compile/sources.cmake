@@ -1,5 +1,6 @@
 set(CUBINET_SOURCES_COMPILE
   build_id.cpp
+  compile_gate.cpp
   compiler.cpp
   cubin_check.cpp
   log_parser.cpp

@@ -65,6 +65,12 @@ class Driver {
   // Ordinal of the current context's device; nullopt if no context is current. Cost: one call.
   std::optional<int> current_device();
 
+  // The calling thread's context, or nullptr. Requires: initialise() has succeeded.
+  CudaContext current_context() const noexcept {
+    CudaContext context = nullptr;
+    return api_.context_current(&context) == kCudaSuccess ? context : nullptr;
+  }
+
   // Makes the primary context of device 0 current if this thread has none, as CUDA's runtime does;
   // returns the current context's device. Errors: as initialise; kDriver.
   int ensure_context();

@@ -47,11 +47,19 @@ struct LoadedKernel {
   // after its context has ended: then nothing is prepared here, and the launch does it.
   // Cost: one driver call when ready.
   void prepare_if_current() {
-    CudaContext context = nullptr;
-    if (driver_.api().context_current(&context) != kCudaSuccess || context == nullptr) return;
+    if (process_is_exiting()) return;
+    const CudaContext context = driver_.current_context();
+    if (context == nullptr) return;
     if (context == ready_context_.load(std::memory_order_relaxed)) return;
     prepare();
     ready_context_.store(context, std::memory_order_relaxed);
+  }
+  // Whether it was made ready in the primary context of a device, for callers who name devices.
+  bool is_prepared_for(int device) const noexcept {
+    return device < 64 && (prepared_devices_.load(std::memory_order_relaxed) >> device & 1) != 0;
+  }
+  void set_prepared_for(int device) noexcept {
+    if (device < 64) prepared_devices_.fetch_or(std::uint64_t{1} << device);
   }
   int max_active_blocks(int threads, std::size_t smem_bytes);
 
@@ -83,6 +91,7 @@ struct LoadedKernel {
   CudaKernel kernel_;
   KernelInfo info_;
   Arch arch_;
+  std::atomic<std::uint64_t> prepared_devices_{0};
   std::atomic<CudaContext> ready_context_{nullptr};  // the last that prepare_if_current saw
   std::atomic<Slot*> slots_{nullptr};
   std::mutex mutex_;  // writers of slots_ and of what they allow

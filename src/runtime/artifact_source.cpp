@@ -64,6 +64,7 @@ Unit make_unit(const Signature& signature, Arch arch, Debug debug) {
 ArtifactSource::ArtifactSource(const RuntimeOptions& options, Logger logger)
     : options_(options), logger_(std::move(logger)) {
   if (!options.memory_only) directory_.emplace(directory_options(options), logger_);
+  join();
 }
 
 ArtifactSource::~ArtifactSource() { leave(); }
@@ -115,9 +116,7 @@ FlightLock ArtifactSource::claim(const Unit& unit) {
   const auto patience =
       std::max(options_.lock_timeout,
                std::chrono::milliseconds(4 * last_compile_ms_.load(std::memory_order_relaxed)));
-  static const Directory nowhere(DirectoryOptions{{}, false, true}, Logger::silent());
-  FlightLock lock = FlightLock::acquire(directory_ ? *directory_ : nowhere, unit.key,
-                                        FlightLock::Clock::now() + patience);
+  FlightLock lock = try_claim(unit, patience);
   if (lock.waited()) lock_waits_.fetch_add(1, std::memory_order_relaxed);
   if (lock.state() == LockState::kTimedOut) {
     lock_timeouts_.fetch_add(1, std::memory_order_relaxed);
@@ -126,6 +125,14 @@ FlightLock ArtifactSource::claim(const Unit& unit) {
         unit.name(), patience.count()));
   }
   return lock;
+}
+
+FlightLock ArtifactSource::try_claim(const Unit& unit, std::chrono::milliseconds patience) {
+  // Never destroyed: a worker may be here while the process exits.
+  static const auto* const nowhere =
+      new Directory(DirectoryOptions{{}, false, true}, Logger::silent());
+  return FlightLock::acquire(directory_ ? *directory_ : *nowhere, unit.key,
+                             FlightLock::Clock::now() + patience);
 }
 
 Compiler& ArtifactSource::compiler_on_worker() {
@@ -138,6 +145,13 @@ Compiler& ArtifactSource::compiler_on_worker() {
                             fmt::join(tried_, "; ")));
   }
   return compiler_.emplace(*location);
+}
+
+// A Runtime that writes nothing keeps no reproduction either, unless it is told where.
+std::filesystem::path ArtifactSource::reproduction_dir() const {
+  if (!options_.reproduction_dir.empty()) return options_.reproduction_dir;
+  if (!directory_ || options_.mode != Mode::kAuto) return {};
+  return directory_->root() / "failed";
 }
 
 Artifact ArtifactSource::compile_on_worker(const Unit& unit) {
@@ -160,11 +174,8 @@ Artifact ArtifactSource::compile_on_worker(const Unit& unit) {
   request.constants = constants;
   request.forbid_spills = tmpl.forbid_spills;
   request.forbid_serialized_wgmma = tmpl.forbid_serialized_wgmma;
-  request.standalone = standalone;
-  request.reproduction_dir = options_.reproduction_dir;
-  if (request.reproduction_dir.empty()) {
-    request.reproduction_dir = directory_ ? directory_->root() / "failed" : "/tmp";
-  }
+  request.reproduction_dir = reproduction_dir();
+  if (!request.reproduction_dir.empty()) request.standalone = standalone;
   return compiler.compile(request);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -49,6 +50,8 @@ class ArtifactSource final : private ForkAware {
 
   // The claim of this process on the unit, waited for at most RuntimeOptions::lock_timeout.
   FlightLock claim(const Unit& unit);
+  // The same, waited for at most `patience`; that it did not come is nobody's news.
+  FlightLock try_claim(const Unit& unit, std::chrono::milliseconds patience);
 
   // Compiles on the worker thread. Errors: kNoCompiler with all places tried, kUnsupportedArch,
   // kCompileFailed. Cost: NVRTC's, plus under 10 %.
@@ -63,7 +66,6 @@ class ArtifactSource final : private ForkAware {
   // The error of a miss in frozen mode: signature, nearest entry, command.
   Error frozen_miss(const Unit& unit) const;
 
-  Worker& worker() noexcept { return worker_; }
   // Null where the Runtime keeps kernels in memory only.
   const Directory* directory() const noexcept { return directory_ ? &*directory_ : nullptr; }
   Stats stats() const;
@@ -73,11 +75,11 @@ class ArtifactSource final : private ForkAware {
   void after_fork(bool) noexcept override { mutex_.unlock(); }
   Compiler& compiler_on_worker();
   Artifact compile_on_worker(const Unit& unit);
+  std::filesystem::path reproduction_dir() const;
 
   const RuntimeOptions& options_;
   Logger logger_;
   std::optional<Directory> directory_;
-  Worker worker_;
 
   std::mutex mutex_;  // the search for a toolchain
   bool searched_ = false;
@@ -93,6 +95,7 @@ class ArtifactSource final : private ForkAware {
   std::atomic<std::uint64_t> lock_waits_{0};
   std::atomic<std::uint64_t> lock_timeouts_{0};
   std::atomic<std::int64_t> last_compile_ms_{0};
+  Worker worker_;  // last, because its job uses all the others
 };
 
 }  // namespace jit::inline v1

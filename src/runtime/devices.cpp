@@ -8,7 +8,7 @@
 
 namespace jit::inline v1 {
 
-Devices::Devices(std::filesystem::path driver_path) : path_(std::move(driver_path)) {}
+Devices::Devices(std::filesystem::path driver_path) : path_(std::move(driver_path)) { join(); }
 
 Devices::~Devices() { leave(); }
 

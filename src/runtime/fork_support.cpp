@@ -34,12 +34,13 @@ void finish(bool in_child) {
 
 }  // namespace
 
-ForkAware::ForkAware() {
+void ForkAware::join() {
   static const int handlers = pthread_atfork(
       prepare, [] { finish(false); }, [] { finish(true); });
   static_cast<void>(handlers);
   const std::lock_guard lock(listed().mutex);
   listed().objects.push_back(this);
+  listed_ = true;
 }
 
 ForkAware::~ForkAware() { leave(); }

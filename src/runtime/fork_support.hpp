@@ -12,7 +12,7 @@ namespace jit::inline v1 {
 // told first: they may wait for work that still needs the older ones.
 class ForkAware {
  public:
-  ForkAware();
+  ForkAware() = default;
   virtual ~ForkAware();
   ForkAware(const ForkAware&) = delete;
   ForkAware& operator=(const ForkAware&) = delete;
@@ -21,11 +21,14 @@ class ForkAware {
   virtual void after_fork(bool in_child) noexcept = 0;
 
  protected:
-  // For the destructor of the most derived class, before its members end.
+  // For the constructor of the most derived class, as its last act: no fork may meet half an
+  // object.
+  void join();
+  // For its destructor, before its members end.
   void leave() noexcept;
 
  private:
-  bool listed_ = true;
+  bool listed_ = false;
 };
 
 }  // namespace jit::inline v1

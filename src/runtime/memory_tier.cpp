@@ -19,7 +19,7 @@ Attempt::Failure failure_of(const std::exception_ptr& thrown) {
 
 }  // namespace
 
-MemoryTier::MemoryTier() : changed_(new std::condition_variable) {}
+MemoryTier::MemoryTier() : changed_(new std::condition_variable) { join(); }
 
 MemoryTier::~MemoryTier() {
   leave();

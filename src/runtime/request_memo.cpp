@@ -62,6 +62,7 @@ std::uint64_t payload_of(const Value& value) noexcept {
 RequestMemo::RequestMemo() {
   tables_.push_back(std::make_unique<Table>(256));
   table_.store(tables_.back().get(), std::memory_order_release);
+  join();
 }
 
 RequestMemo::~RequestMemo() { leave(); }

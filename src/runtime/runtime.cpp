@@ -5,11 +5,28 @@
 #include <algorithm>
 #include <vector>
 
+#include "compile/compile_gate.hpp"
 #include "runtime/runtime_impl.hpp"
 #include "signature/manifest.hpp"
 
 namespace jit::inline v1 {
 namespace {
+
+// What the library itself calls may throw what it likes; callers get jit::Error and nothing else.
+template <class Call>
+auto guarded(const Call& call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::filesystem::filesystem_error& error) {
+    throw Error(ErrorCode::kIo, fmt::format("read or write a file: {}", error.what()));
+  } catch (const std::exception& error) {
+    throw Error(
+        ErrorCode::kInternal,
+        fmt::format("ask the system: {}; free memory or threads and try again", error.what()));
+  }
+}
 
 std::span<const Constant> span_of(std::initializer_list<Constant> constants) {
   return {constants.begin(), constants.size()};
@@ -22,7 +39,16 @@ Runtime::Impl::Impl(RuntimeOptions options)
       logger_(options_.log_sink, options_.log_level),
       templates_({options_.template_path, options_.cuda_home}),
       devices_(options_.driver),
-      source_(options_, logger_) {}
+      source_(options_, logger_) {
+  for (const std::filesystem::path& directory : options_.template_path) {
+    std::error_code error;
+    if (std::filesystem::is_directory(directory, error)) continue;
+    logger_.warning(
+        fmt::format("read templates below {}: no such directory; check the template "
+                    "path",
+                    directory.string()));
+  }
+}
 
 MemoRequest Runtime::Impl::memo_request(const KernelRequest& request) {
   return {request.name,
@@ -39,9 +65,11 @@ detail::LoadedKernel* Runtime::Impl::find_in_memory(const KernelRequest& request
 }
 
 SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request) {
+  CompileGate::watch_this_thread();
   const table::Template& tmpl = templates_.find(request.name);
   SignatureSlot& slot =
       memory_.slot_of(resolve(tmpl, request.constants, request.sizes), request.options.debug);
+  templates_.mark_served(tmpl.name);
   memo_.insert(memo_request(request), tmpl, slot);
   return slot;
 }
@@ -73,8 +101,13 @@ LoadResult Runtime::Impl::try_load(const Unit& unit, const Artifact& artifact) {
 }
 
 Kernel Runtime::Impl::ready(detail::LoadedKernel& kernel, const KernelOptions& options) {
-  // A kernel asked for by ordinal may be meant for another context than the current one.
-  if (options.device < 0) kernel.prepare_if_current();
+  if (options.device < 0) {
+    kernel.prepare_if_current();
+  } else if (!kernel.is_prepared_for(options.device)) {
+    const auto scope = scope_of(options);
+    kernel.prepare();
+    kernel.set_prepared_for(options.device);
+  }
   return kernel.view();
 }
 
@@ -110,27 +143,39 @@ std::optional<Kernel> Runtime::Impl::try_get(const KernelRequest& request) {
 
 void Runtime::Impl::prefetch(const KernelRequest& request) {
   SignatureSlot& slot = slot_of(request);  // a bad request is refused here and now
-  Driver& driver = devices_.driver();
+  devices_.driver();
   const std::size_t capability = devices_.capability_index(request.options.device);
   // Claimed here, so that the worker never waits for a caller who waits for the worker.
   auto claimed = memory_.try_claim(slot, capability);
   if (!claimed || !claimed->leads()) return;  // somebody is at it, or it is there
-  CudaContext context = nullptr;
-  driver.api().context_current(&context);
-  auto claim = std::make_shared<MemoryTier::Claim>(std::move(*claimed));
-  source_.worker().post([this, claim, &slot, capability, context, options = request.options] {
-    try {
-      std::optional<ContextScope> current;
-      if (context != nullptr) current.emplace(devices_.driver(), context);
-      const auto scope = scope_of(options);
-      build(std::move(*claim), slot, capability);
-    } catch (const std::exception& error) {
-      logger_.warning(fmt::format("prefetch {}: {}", slot.signature.text(), error.what()));
-    }
-  });
+  Prefetch job{std::make_shared<MemoryTier::Claim>(std::move(*claimed)),
+               &slot,
+               capability,
+               devices_.driver().current_context(),
+               request.options,
+               std::chrono::steady_clock::now() + options_.lock_timeout};
+  background_.post([this, job = std::move(job)] { advance(job); });
 }
 
-Runtime::Runtime(RuntimeOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+void Runtime::Impl::advance(const Prefetch& job) {
+  try {
+    std::optional<ContextScope> current;
+    if (job.context != nullptr) current.emplace(devices_.driver(), job.context);
+    const auto scope = scope_of(job.options);
+    const bool late = std::chrono::steady_clock::now() >= job.deadline;
+    // While another process makes it, the other prefetches go on.
+    if (build(*job.claim, *job.slot, job.capability, late ? Patience::kWait : Patience::kAsk)) {
+      return;
+    }
+    background_.post([this, job] { advance(job); });
+  } catch (const std::exception& error) {
+    job.claim->fail(std::current_exception());
+    logger_.warning(fmt::format("prefetch {}: {}", job.slot->signature.text(), error.what()));
+  }
+}
+
+Runtime::Runtime(RuntimeOptions options)
+    : impl_(guarded([&] { return std::make_unique<Impl>(std::move(options)); })) {}
 Runtime::~Runtime() = default;
 
 Runtime& Runtime::shared() {
@@ -142,23 +187,40 @@ Runtime& Runtime::shared() {
 
 Kernel Runtime::get_kernel(std::string_view name, std::initializer_list<Constant> constants,
                            const Sizes& sizes, const KernelOptions& options) {
-  return impl_->get({name, span_of(constants), sizes, options});
+  return guarded([&] { return impl_->get({name, span_of(constants), sizes, options}); });
 }
 
 Kernel Runtime::get_kernel(std::string_view name, std::span<const Constant> constants,
                            const Sizes& sizes, const KernelOptions& options) {
-  return impl_->get({name, constants, sizes, options});
+  return guarded([&] { return impl_->get({name, constants, sizes, options}); });
+}
+
+std::optional<Kernel> Runtime::try_get_kernel(std::string_view name,
+                                              std::initializer_list<Constant> constants,
+                                              const Sizes& sizes, const KernelOptions& options) {
+  return guarded([&] { return impl_->try_get({name, span_of(constants), sizes, options}); });
 }
 
 std::optional<Kernel> Runtime::try_get_kernel(std::string_view name,
                                               std::span<const Constant> constants,
                                               const Sizes& sizes, const KernelOptions& options) {
-  return impl_->try_get({name, constants, sizes, options});
+  return guarded([&] { return impl_->try_get({name, constants, sizes, options}); });
+}
+
+void Runtime::prefetch(std::string_view name, std::initializer_list<Constant> constants,
+                       const Sizes& sizes, const KernelOptions& options) {
+  guarded([&] { impl_->prefetch({name, span_of(constants), sizes, options}); });
 }
 
 void Runtime::prefetch(std::string_view name, std::span<const Constant> constants,
                        const Sizes& sizes, const KernelOptions& options) {
-  impl_->prefetch({name, constants, sizes, options});
+  guarded([&] { impl_->prefetch({name, constants, sizes, options}); });
+}
+
+PrecompileReport Runtime::precompile(std::string_view name,
+                                     std::initializer_list<Constant> constants, const Sizes& sizes,
+                                     std::string_view arch, Debug debug) {
+  return precompile(name, span_of(constants), sizes, arch, debug);
 }
 
 PrecompileReport Runtime::precompile(std::string_view name, std::span<const Constant> constants,
@@ -169,12 +231,16 @@ PrecompileReport Runtime::precompile(std::string_view name, std::span<const Cons
                 fmt::format("precompile {}: \"{}\" is no architecture; expected one such as sm_90a",
                             name, arch));
   }
-  const table::Template& tmpl = impl_->templates().find(name);
-  return impl_->precompile(resolve(tmpl, constants, sizes), *parsed, debug);
+  return guarded([&] {
+    const table::Template& tmpl = impl_->templates().find(name);
+    const Signature signature = resolve(tmpl, constants, sizes);
+    impl_->templates().mark_served(name);
+    return impl_->precompile(signature, *parsed, debug);
+  });
 }
 
 void Runtime::add_templates(const std::filesystem::path& directory) {
-  impl_->templates().add(directory);
+  guarded([&] { impl_->templates().add(directory); });
 }
 
 Stats Runtime::stats() const { return impl_->stats(); }
@@ -190,9 +256,20 @@ Kernel get_kernel(std::string_view name, std::span<const Constant> constants, co
   return Runtime::shared().get_kernel(name, constants, sizes, options);
 }
 
+std::optional<Kernel> try_get_kernel(std::string_view name,
+                                     std::initializer_list<Constant> constants, const Sizes& sizes,
+                                     const KernelOptions& options) {
+  return Runtime::shared().try_get_kernel(name, constants, sizes, options);
+}
+
 std::optional<Kernel> try_get_kernel(std::string_view name, std::span<const Constant> constants,
                                      const Sizes& sizes, const KernelOptions& options) {
   return Runtime::shared().try_get_kernel(name, constants, sizes, options);
+}
+
+void prefetch(std::string_view name, std::initializer_list<Constant> constants, const Sizes& sizes,
+              const KernelOptions& options) {
+  Runtime::shared().prefetch(name, constants, sizes, options);
 }
 
 void prefetch(std::string_view name, std::span<const Constant> constants, const Sizes& sizes,

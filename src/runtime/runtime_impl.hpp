@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,7 +51,20 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
 
   Kernel get_slowly(const KernelRequest& request);
   // The story: from a claimed signature to a kernel that everybody has.
-  Kernel build(MemoryTier::Claim claim, SignatureSlot& slot, std::size_t capability);
+  // Returns: nullopt, the claim as it was, if another process is at it and `patience` is kAsk.
+  enum class Patience : std::uint8_t { kWait, kAsk };
+  std::optional<Kernel> build(MemoryTier::Claim& claim, SignatureSlot& slot, std::size_t capability,
+                              Patience patience);
+  // One prefetch on its way.
+  struct Prefetch {
+    std::shared_ptr<MemoryTier::Claim> claim;
+    SignatureSlot* slot;
+    std::size_t capability;
+    CudaContext context;  // the caller's; it outlives the prefetch
+    KernelOptions options;
+    std::chrono::steady_clock::time_point deadline;  // of waiting for other processes
+  };
+  void advance(const Prefetch& job);
   // The primary context of the device asked for by ordinal, where another one is current: a kernel
   // is loaded and made ready on its own device. Null where nothing needs to change.
   std::unique_ptr<ContextScope> scope_of(const KernelOptions& options);
@@ -67,7 +81,8 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   Devices devices_;  // before the kernels, which call its driver when they end
   MemoryTier memory_;
   RequestMemo memo_;
-  ArtifactSource source_;  // last: its worker ends first
+  ArtifactSource source_;
+  Worker background_;  // of prefetches, apart from the compiler's; last: it uses all the others
 };
 
 }  // namespace jit::inline v1

@@ -7,6 +7,12 @@
 #include "runtime/runtime_impl.hpp"
 
 namespace jit::inline v1 {
+namespace {
+
+// How long work in the background waits at a time for another process.
+constexpr std::chrono::milliseconds kShortWait{10};
+
+}  // namespace
 
 Kernel Runtime::Impl::get(const KernelRequest& request) {
   // A warm process stops here: nothing is rendered, hashed, locked or allocated.
@@ -24,13 +30,12 @@ Kernel Runtime::Impl::get_slowly(const KernelRequest& request) {
   const auto scope = scope_of(request.options);
   // One caller per signature goes on; the others wait for it and share its outcome.
   MemoryTier::Claim claim = memory_.claim(slot, capability);
-  if (!claim.leads()) {
-    return ready(*slot.loaded[capability].load(std::memory_order_acquire), request.options);
-  }
-  return build(std::move(claim), slot, capability);
+  if (claim.leads()) build(claim, slot, capability, Patience::kWait);
+  return ready(*slot.loaded[capability].load(std::memory_order_acquire), request.options);
 }
 
-Kernel Runtime::Impl::build(MemoryTier::Claim claim, SignatureSlot& slot, std::size_t capability) {
+std::optional<Kernel> Runtime::Impl::build(MemoryTier::Claim& claim, SignatureSlot& slot,
+                                           std::size_t capability, Patience patience) {
   try {
     const Arch arch = arch_for(slot.signature, capability);
     // The text itself is rendered and hashed, so a key never rests on a belief about it.
@@ -39,7 +44,9 @@ Kernel Runtime::Impl::build(MemoryTier::Claim claim, SignatureSlot& slot, std::s
     if (auto kernel = find_and_load(unit)) return claim.serve(std::move(kernel)).view();
     if (options_.mode == Mode::kFrozen) throw source_.frozen_miss(unit);
     // One process per node goes on; the others find its entry when they get their turn.
-    const FlightLock flight = source_.claim(unit);
+    const FlightLock flight =
+        patience == Patience::kWait ? source_.claim(unit) : source_.try_claim(unit, kShortWait);
+    if (flight.state() == LockState::kTimedOut && patience == Patience::kAsk) return std::nullopt;
     // Looked for again even if nobody was waited for: its maker may have come and gone in between.
     if (flight.state() != LockState::kUnavailable) {
       if (auto kernel = find_and_load(unit)) return claim.serve(std::move(kernel)).view();

@@ -46,7 +46,15 @@ std::vector<const table::Template*> embedded_templates() {
   return templates;
 }
 
-TemplateRegistry::TemplateRegistry(RegistryOptions options) : options_(std::move(options)) {}
+TemplateRegistry::TemplateRegistry(RegistryOptions options) : options_(std::move(options)) {
+  // A later chdir shall not choose other templates.
+  for (std::filesystem::path& directory : options_.template_path) {
+    std::error_code error;
+    const std::filesystem::path absolute = std::filesystem::absolute(directory, error);
+    if (!error) directory = absolute;
+  }
+  join();
+}
 
 TemplateRegistry::~TemplateRegistry() { leave(); }
 
@@ -73,7 +81,6 @@ const table::Template& TemplateRegistry::find(std::string_view name) {
   const std::lock_guard lock(mutex_);
   const auto known = by_name_.find(name);
   if (known != by_name_.end()) {
-    served_[std::string(name)] = true;
     return *known->second;
   }
   const std::string key(name);
@@ -88,8 +95,12 @@ const table::Template& TemplateRegistry::find(std::string_view name) {
                             name, fmt::join(names_locked(), ", ")));
   }
   by_name_.emplace(key, tmpl);
-  served_[key] = true;
   return *tmpl;
+}
+
+void TemplateRegistry::mark_served(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  served_.emplace(name);
 }
 
 void TemplateRegistry::add(const std::filesystem::path& directory) {

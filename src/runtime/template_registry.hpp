@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,6 +40,9 @@ class TemplateRegistry final : private ForkAware {
   // kInvalidTemplate and kIo from reading it.
   const table::Template& find(std::string_view name);
 
+  // Remembers that a signature of that template is in use: it can no longer be replaced.
+  void mark_served(std::string_view name);
+
   // Reads all templates below `directory`; all or none become known. Errors: as Runtime says.
   void add(const std::filesystem::path& directory);
 
@@ -58,7 +62,7 @@ class TemplateRegistry final : private ForkAware {
   TableArena arena_;
   std::deque<table::Template> owned_;
   std::map<std::string, const table::Template*, std::less<>> by_name_;
-  std::map<std::string, bool, std::less<>> served_;
+  std::set<std::string, std::less<>> served_;
 };
 
 }  // namespace jit::inline v1

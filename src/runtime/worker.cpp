@@ -6,7 +6,7 @@
 
 namespace jit::inline v1 {
 
-Worker::Worker() : wake_(new std::condition_variable) {}
+Worker::Worker() : wake_(new std::condition_variable) { join(); }
 
 Worker::~Worker() {
   leave();

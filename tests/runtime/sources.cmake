@@ -6,6 +6,7 @@ set(CUBINET_TESTS_RUNTIME
     failure_test.cpp
     flight_test.cpp
     fork_test.cpp
+    lifecycle_test.cpp
     memory_tier_test.cpp
     mode_test.cpp
     options_test.cpp

@@ -58,6 +58,8 @@ TEST_CASE("templates are added all or none, before they are used") {
   registry.add(templates);
   registry.add(templates);  // the last one counts
   CHECK(registry.find("tiny").name == "tiny");
+  registry.add(templates);  // looking at one is not using it
+  registry.mark_served("tiny");
   CHECK(contains(error_of([&] { registry.add(templates); }).what(), "has been used already"));
   CHECK(error_of([&] { registry.add(directory / "nowhere"); }).code() == ErrorCode::kIo);
   std::filesystem::create_directories(directory / "empty");

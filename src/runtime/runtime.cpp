@@ -170,6 +170,8 @@ void Runtime::Impl::advance(const Prefetch& job) {
     background_.post([this, job] { advance(job); });
   } catch (const std::exception& error) {
     job.claim->fail(std::current_exception());
+    const auto* known = dynamic_cast<const Error*>(&error);
+    if (known != nullptr && known->code() == ErrorCode::kShuttingDown) return;  // nobody's loss
     logger_.warning(fmt::format("prefetch {}: {}", job.slot->signature.text(), error.what()));
   }
 }

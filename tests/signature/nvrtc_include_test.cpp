@@ -48,6 +48,8 @@ class Nvrtc {
     const auto location = find_toolchain({}, nullptr);
     if (!location) return std::nullopt;
     void* handle = ::dlopen(location->nvrtc.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    // NVRTC opens and closes this one for each compile; the thread sanitizer wants it to stay.
+    ::dlopen(location->builtins.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (handle == nullptr) return std::nullopt;
     Nvrtc nvrtc;
     const auto take = [&](auto& into, const char* name) {

@@ -35,6 +35,7 @@ struct FlightLock::Claim {
     Claim* first = nullptr;
   };
   static Registry& registry();
+  static const bool kRegistryMade;
   static void forget_all_in_child() noexcept;
 };
 
@@ -76,6 +77,10 @@ FlightLock::Claim::Registry& FlightLock::Claim::registry() {
   }();
   return *registry;
 }
+
+// Made when the library is loaded: a fork while some thread makes it at its first use would leave
+// the child waiting for that thread for ever.
+const bool FlightLock::Claim::kRegistryMade = (static_cast<void>(registry()), true);
 
 void FlightLock::Claim::forget_all_in_child() noexcept {
   Registry& all = registry();

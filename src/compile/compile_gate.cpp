@@ -20,6 +20,9 @@ Gate& gate() {
   return *instance;
 }
 
+// Made when the library is loaded, so that no fork meets it half made.
+[[maybe_unused]] const Gate& kMadeAtLoad = gate();
+
 void close_gate() {
   const std::lock_guard lock(gate().mutex);
   gate().closed = true;

@@ -19,6 +19,10 @@ Listed& listed() {
   return *instance;
 }
 
+// Made when the library is loaded: a fork while some thread makes it at its first use would leave
+// the child waiting for that thread for ever.
+[[maybe_unused]] const Listed& kMadeAtLoad = listed();
+
 void prepare() {
   listed().mutex.lock();
   // The youngest first: a worker comes to rest before the locks that its job may still need.
@@ -32,12 +36,12 @@ void finish(bool in_child) {
   listed().mutex.unlock();
 }
 
+[[maybe_unused]] const int kHandlers = pthread_atfork(
+    prepare, [] { finish(false); }, [] { finish(true); });
+
 }  // namespace
 
 void ForkAware::join() {
-  static const int handlers = pthread_atfork(
-      prepare, [] { finish(false); }, [] { finish(true); });
-  static_cast<void>(handlers);
   const std::lock_guard lock(listed().mutex);
   listed().objects.push_back(this);
   listed_ = true;

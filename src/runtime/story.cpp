@@ -99,6 +99,13 @@ PrecompileReport Runtime::Impl::precompile(const Signature& signature, Arch arch
   report.hit = artifact.has_value();
   if (!artifact) {
     if (options_.mode == Mode::kFrozen) throw source_.frozen_miss(unit);
+    // Said before the compiler runs: it would run for nothing.
+    if (options_.mode == Mode::kReadOnly || source_.directory() == nullptr) {
+      throw Error(ErrorCode::kIo,
+                  fmt::format("precompile {}: the cache is {}; give a cache directory "
+                              "(CUBINET_CACHE_DIR) and CUBINET_MODE=auto",
+                              unit.name(), options_.memory_only ? "in memory only" : "read-only"));
+    }
     const FlightLock flight = source_.claim(unit);
     if (flight.state() != LockState::kUnavailable) artifact = source_.find(unit);
     report.hit = artifact.has_value();

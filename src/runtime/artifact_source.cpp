@@ -65,6 +65,7 @@ ArtifactSource::ArtifactSource(const RuntimeOptions& options, Logger logger)
     : options_(options), logger_(std::move(logger)) {
   if (!options.memory_only) directory_.emplace(directory_options(options), logger_);
   join();
+  worker_.emplace();
 }
 
 ArtifactSource::~ArtifactSource() { leave(); }
@@ -183,7 +184,7 @@ Artifact ArtifactSource::compile(const Unit& unit) {
   misses_.fetch_add(1, std::memory_order_relaxed);
   std::optional<Artifact> artifact;
   try {
-    worker_.run([&] { artifact = compile_on_worker(unit); });
+    worker_->run([&] { artifact = compile_on_worker(unit); });
   } catch (...) {
     compile_failures_.fetch_add(1, std::memory_order_relaxed);
     throw;

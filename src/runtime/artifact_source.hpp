@@ -95,7 +95,9 @@ class ArtifactSource final : private ForkAware {
   std::atomic<std::uint64_t> lock_waits_{0};
   std::atomic<std::uint64_t> lock_timeouts_{0};
   std::atomic<std::int64_t> last_compile_ms_{0};
-  Worker worker_;  // last, because its job uses all the others
+  // Last, because its job uses all the others; made after join(), so that a fork brings the job to
+  // rest before it takes the lock that the job may need.
+  std::optional<Worker> worker_;
 };
 
 }  // namespace jit::inline v1

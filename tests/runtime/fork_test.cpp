@@ -19,6 +19,9 @@ using testing::tiny_constants;
 void drop_line(LogLevel, std::string_view) {}
 
 TEST_CASE("a child of a process that is compiling can use the same runtime") {
+#if defined(__SANITIZE_ADDRESS__)
+  SKIP("AddressSanitizer's allocator keeps a lock in the child whose thread the fork left behind");
+#endif
   if (testing::kThreadSanitizer) SKIP("ThreadSanitizer takes no threads after a fork of many");
   Scene scene;
   scene.options.log_sink = drop_line;

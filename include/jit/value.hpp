@@ -7,9 +7,11 @@
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "jit/abi.hpp"
 #include "jit/error.hpp"
@@ -145,8 +147,11 @@ class Sizes {
  public:
   static constexpr std::size_t kMaxSizes = 8;
 
-  constexpr Sizes() noexcept = default;
-  constexpr Sizes(std::initializer_list<Size> sizes) {
+  constexpr Sizes() noexcept : Sizes(std::initializer_list<Size>{}) {}
+  constexpr Sizes(std::initializer_list<Size> sizes) : unused_() {
+    // A constant has no bytes left to chance; a request at run time is not to pay for clearing
+    // places that it does not use.
+    if (std::is_constant_evaluated()) std::construct_at(&sizes_);
     for (const Size& size : sizes) add(size);
   }
   constexpr void add(const Size& size) {
@@ -154,7 +159,7 @@ class Sizes {
       throw Error(ErrorCode::kInvalidArgument,
                   "take sizes: more than 8 given; give each size once");
     }
-    sizes_[count_++] = size;
+    std::construct_at(&sizes_[count_++], size);
   }
 
   constexpr const Size* begin() const noexcept { return sizes_.data(); }
@@ -163,7 +168,10 @@ class Sizes {
   constexpr bool empty() const noexcept { return count_ == 0; }
 
  private:
-  std::array<Size, kMaxSizes> sizes_{};
+  union {
+    char unused_;
+    std::array<Size, kMaxSizes> sizes_;  // the first count_ of them
+  };
   std::size_t count_ = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "runtime/request_memo.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace jit::inline v1 {
@@ -21,40 +22,52 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
-constexpr std::size_t kExactBytes = 32;  // of a name, that a Mark holds
+constexpr std::size_t kExactBytes = 32;  // of a name, that its ends hold
 constexpr std::size_t kMaxSlots = 256;
 constexpr std::uint64_t kSizeKind = 0xff;                // beside the kinds of values
 constexpr std::uint64_t kSalt1 = 0x9e3779b97f4a7c15ULL;  // digits of the golden ratio
 constexpr std::uint64_t kSalt2 = 0xc2b2ae3d27d4eb4fULL;  // a prime of XXH64
 
-// Writes the first and the last 16 bytes of a text: all of it up to 32. Into its place, word by
-// word: a copy of what was just written stalls the processor.
-inline void write_ends(std::string_view text, std::array<std::uint64_t, 4>& ends) noexcept {
+// The ends of a text in words: all of it up to 32 bytes, else its first and its last 16.
+struct Ends {
+  std::uint64_t first = 0;
+  std::uint64_t second = 0;
+  std::uint64_t third = 0;
+  std::uint64_t last = 0;
+};
+
+[[gnu::always_inline]] inline Ends ends_of(std::string_view text) noexcept {
   const char* data = text.data();
   const char* end = data + text.size();
-  ends[1] = ends[2] = ends[3] = 0;
   if (text.size() >= 16) {
-    ends[0] = load<std::uint64_t>(data);
-    ends[1] = load<std::uint64_t>(data + 8);
-    ends[2] = load<std::uint64_t>(end - 16);
-    ends[3] = load<std::uint64_t>(end - 8);
-  } else if (text.size() >= 8) {
-    ends[0] = load<std::uint64_t>(data);
-    ends[1] = load<std::uint64_t>(end - 8);
-  } else if (text.size() >= 4) {
-    ends[0] = load<std::uint32_t>(data);
-    ends[1] = load<std::uint32_t>(end - 4);
-  } else {
-    ends[0] = 0;
-    for (const char c : text) ends[0] = (ends[0] << 8) | static_cast<unsigned char>(c);
+    return {load<std::uint64_t>(data), load<std::uint64_t>(data + 8), load<std::uint64_t>(end - 16),
+            load<std::uint64_t>(end - 8)};
   }
+  if (text.size() >= 8) return {load<std::uint64_t>(data), 0, 0, load<std::uint64_t>(end - 8)};
+  if (text.size() >= 4) return {load<std::uint32_t>(data), 0, 0, load<std::uint32_t>(end - 4)};
+  Ends ends;
+  for (const char c : text) ends.first = (ends.first << 8) | static_cast<unsigned char>(c);
+  return ends;
 }
 
 std::uint64_t payload_of(const Value& value) noexcept {
   if (value.kind() != ValueKind::kText) return static_cast<std::uint64_t>(value.as_int());
-  std::array<std::uint64_t, 4> ends;
-  write_ends(value.as_text(), ends);
-  return mix(ends[0] ^ kSalt2, ends[1] ^ value.as_text().size()) + mix(ends[2] ^ kSalt1, ends[3]);
+  const Ends ends = ends_of(value.as_text());
+  return mix(ends.first ^ kSalt2, ends.second ^ value.as_text().size()) +
+         mix(ends.third ^ kSalt1, ends.last);
+}
+
+std::uint64_t shape_of(std::string_view name, std::uint64_t kind) noexcept {
+  return (static_cast<std::uint64_t>(name.size()) << 8) | kind;
+}
+
+// Of the request itself, beside the kinds of values.
+std::uint64_t kind_of(const MemoRequest& request) noexcept {
+  return static_cast<std::uint64_t>(request.debug);
+}
+
+std::uint64_t kind_of(const Constant& constant) noexcept {
+  return static_cast<std::uint64_t>(constant.value.kind());
 }
 
 }  // namespace
@@ -67,39 +80,54 @@ RequestMemo::RequestMemo() {
 
 RequestMemo::~RequestMemo() { leave(); }
 
-inline void RequestMemo::write_mark(std::string_view name, std::uint64_t kind,
-                                    std::uint64_t payload, Mark& mark) noexcept {
-  write_ends(name, mark.name);
-  mark.shape = (static_cast<std::uint64_t>(name.size()) << 8) | kind;
-  mark.payload = payload;
+inline RequestMemo::Mark RequestMemo::mark_of(std::string_view name, std::uint64_t kind,
+                                              std::uint64_t payload) noexcept {
+  const Ends ends = ends_of(name);
+  return {{ends.first, ends.second, ends.third, ends.last}, shape_of(name, kind), payload};
 }
 
-// The products are independent of each other, so the processor overlaps them.
-std::uint64_t RequestMemo::hash_of(const MemoRequest& request, Marks& marks) noexcept {
-  std::size_t count = 0;
-  write_mark(request.name, static_cast<std::uint64_t>(request.debug), request.constants.size(),
-             marks[count++]);
+// What differs between a mark and a name with its value; 0 if nothing does.
+inline std::uint64_t RequestMemo::difference(const Mark& mark, std::string_view name,
+                                             std::uint64_t kind, std::uint64_t payload) noexcept {
+  const Ends ends = ends_of(name);
+  return (mark.name[0] ^ ends.first) | (mark.name[1] ^ ends.second) | (mark.name[2] ^ ends.third) |
+         (mark.name[3] ^ ends.last) | (mark.shape ^ shape_of(name, kind)) |
+         (mark.payload ^ payload);
+}
+
+// Values and lengths of names, but not their text: two passes over it cost more than the rare pair
+// of requests that differ in nothing else, which equal() tells apart. The products are independent
+// of each other, so the processor overlaps them. Nothing is stored: reading back what was just
+// written stalls the processor.
+std::uint64_t RequestMemo::hash_of(const MemoRequest& request) noexcept {
+  const Ends name = ends_of(request.name);
+  std::uint64_t hash =
+      mix(name.first ^ kSalt1, name.last ^ shape_of(request.name, kind_of(request)));
+  std::uint64_t salt = kSalt2;
   for (const Constant& constant : request.constants) {
-    write_mark(constant.name, static_cast<std::uint64_t>(constant.value.kind()),
-               payload_of(constant.value), marks[count++]);
+    hash +=
+        (payload_of(constant.value) + std::rotl(shape_of(constant.name, kind_of(constant)), 40)) *
+        salt;
+    salt += 2 * kSalt1;
   }
-  for (const Size& size : request.sizes) write_mark(size.name, kSizeKind, 0, marks[count++]);
-  std::uint64_t hash = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const Mark& mark = marks[i];
-    hash += mix(mark.name[0] + kSalt1 * (i + 1),
-                mark.name[1] ^ mark.name[3] ^ mark.shape ^ mark.payload * kSalt2);
+  for (const Size& size : request.sizes) {
+    hash += std::rotl(shape_of(size.name, kSizeKind), 40) * salt;
+    salt += 2 * kSalt1;
   }
   return mix(hash ^ kSalt1, kSalt2);
 }
 
-bool RequestMemo::equal(const Node& node, const MemoRequest& request, const Marks& marks) noexcept {
+bool RequestMemo::equal(const Node& node, const MemoRequest& request) noexcept {
   const std::size_t count = 1 + request.constants.size() + request.sizes.size();
-  if (node.marks.size() != count ||
-      std::memcmp(node.marks.data(), marks.data(), count * sizeof(Mark)) != 0) {
-    return false;
+  if (node.marks.size() != count) return false;
+  const Mark* mark = node.marks.data();
+  std::uint64_t differs =
+      difference(*mark++, request.name, kind_of(request), request.constants.size());
+  for (const Constant& constant : request.constants) {
+    differs |= difference(*mark++, constant.name, kind_of(constant), payload_of(constant.value));
   }
-  return !node.has_text || equal_text(node, request);
+  for (const Size& size : request.sizes) differs |= difference(*mark++, size.name, kSizeKind, 0);
+  return differs == 0 && (!node.has_text || equal_text(node, request));
 }
 
 bool RequestMemo::equal_text(const Node& node, const MemoRequest& request) noexcept {
@@ -127,13 +155,12 @@ std::size_t RequestMemo::index_of(const Node& node, std::span<const Size> sizes)
 
 const RequestMemo::Node* RequestMemo::find_node(const MemoRequest& request) const noexcept {
   if (request.constants.size() > kMaxConstants) return nullptr;
-  Marks marks;
-  const std::uint64_t hash = hash_of(request, marks);
+  const std::uint64_t hash = hash_of(request);
   const Table& table = *table_.load(std::memory_order_acquire);
   for (std::size_t i = hash & table.mask;; i = (i + 1) & table.mask) {
     const Node* node = table.cells[i].load(std::memory_order_acquire);
     if (node == nullptr) return nullptr;
-    if (node->hash == hash && equal(*node, request, marks)) return node;
+    if (node->hash == hash && equal(*node, request)) return node;
   }
 }
 
@@ -167,11 +194,13 @@ void RequestMemo::insert(const MemoRequest& request, const table::Template& tmpl
 }
 
 RequestMemo::Node& RequestMemo::make_node(const MemoRequest& request, const table::Template& tmpl) {
-  Marks marks;
   Node& node = nodes_.emplace_back();
-  node.hash = hash_of(request, marks);
-  const std::size_t count = 1 + request.constants.size() + request.sizes.size();
-  node.marks.assign(marks.begin(), marks.begin() + static_cast<std::ptrdiff_t>(count));
+  node.hash = hash_of(request);
+  node.marks.push_back(mark_of(request.name, kind_of(request), request.constants.size()));
+  for (const Constant& constant : request.constants) {
+    node.marks.push_back(mark_of(constant.name, kind_of(constant), payload_of(constant.value)));
+  }
+  for (const Size& size : request.sizes) node.marks.push_back(mark_of(size.name, kSizeKind, 0));
   std::size_t combinations = 1;
   for (const table::BucketDecl& bucket : tmpl.buckets) {
     for (std::size_t i = 0; i < request.sizes.size(); ++i) {

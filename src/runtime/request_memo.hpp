@@ -55,7 +55,6 @@ class RequestMemo final : private ForkAware {
     std::uint64_t shape;                // length of the name and kind of the value
     std::uint64_t payload;
   };
-  using Marks = std::array<Mark, 1 + kMaxConstants + Sizes::kMaxSizes>;
   // A size that steers a bucket, and what one step of it weighs in the index of a slot.
   struct Steering {
     std::size_t size;
@@ -80,10 +79,11 @@ class RequestMemo final : private ForkAware {
     std::vector<std::atomic<const Node*>> cells;
   };
 
-  static void write_mark(std::string_view name, std::uint64_t kind, std::uint64_t payload,
-                         Mark& mark) noexcept;
-  static std::uint64_t hash_of(const MemoRequest& request, Marks& marks) noexcept;
-  static bool equal(const Node& node, const MemoRequest& request, const Marks& marks) noexcept;
+  static Mark mark_of(std::string_view name, std::uint64_t kind, std::uint64_t payload) noexcept;
+  static std::uint64_t difference(const Mark& mark, std::string_view name, std::uint64_t kind,
+                                  std::uint64_t payload) noexcept;
+  static std::uint64_t hash_of(const MemoRequest& request) noexcept;
+  static bool equal(const Node& node, const MemoRequest& request) noexcept;
   static bool equal_text(const Node& node, const MemoRequest& request) noexcept;
   // Of the slot for these sizes; npos for a negative one.
   static std::size_t index_of(const Node& node, std::span<const Size> sizes) noexcept;

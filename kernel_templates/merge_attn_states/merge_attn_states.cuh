@@ -3,6 +3,9 @@
 //   M = max(p, s); wp = e^(p-M) / (e^(p-M) + e^(s-M)); ws likewise
 //   output = prefix * wp + suffix * ws        output_lse = M + ln(e^(p-M) + e^(s-M))
 //   with USE_FP8_OUTPUT: output = e4m3(output * (1 / output_scale))
+//   with FP8_GROUP_SIZE too: output = e4m3(output * (1 / scale)), where each group of neighbouring
+//   elements has its own scale = max(its largest magnitude, 1e-10) / 448, which is written; with
+//   USE_UE8M0_SCALES rounded up to a power of two
 //
 // Shapes, units, requirements: merge_attn_states/params.h. n tokens, h heads, d = HEAD_SIZE.
 // Launch: grid (blocks_of(tile, n, h)), block (THREADS), no shared memory. As a programmatic
@@ -18,15 +21,19 @@
 // With USE_FP8_OUTPUT all of these are scaled and quantised: to nearest even, beyond +-448 and
 // infinities to +-448, and a NaN to +448 (0x7E), so no NaN code is ever written. The reciprocal is
 // IEEE: a scale of +-0 gives +-448 (+448 where the value is 0), a NaN scale +448 everywhere.
+// With FP8_GROUP_SIZE likewise, with the scale of common/group_scale.cuh: a NaN counts for nothing
+// in it and infinities as the largest finite fp32; a group of zeros has 1e-10 / 448 and codes 0.
+// Without USE_UE8M0_SCALES the largest magnitude of a group gets +-448.
 //
 // Numerics: fp32 throughout, one rounding at the end. Against float64: fp32 output within
 //   1e-6 + 4 units in the last place, 16-bit within 1 unit, FP8 within 1 code, LSE within
 //   2e-6 * max(1, |LSE|).
-// Bytes: n * h * (d * (2 * input + output) + 8, or + 12 with output_lse), each moved once; three
-//   operations per element: bound by memory.
+// Bytes: n * h * (d * (2 * input + output) + 8, or + 12 with output_lse, + 4 per group), each moved
+//   once; three operations per element: bound by memory.
 // Source: Gu et al. 2025 (FlashInfer), section 2.2, "attention states and their merge".
 #pragma once
 
+#include "common/group_scale.cuh"
 #include "common/math.cuh"
 #include "common/memory.cuh"
 #include "common/types.cuh"
@@ -46,6 +53,11 @@ struct Layout {
   static constexpr int kPacksPerRow = Config::HEAD_SIZE / kElementsPerPack;
   static constexpr int kRowsPerBlock = Config::THREADS / kPacksPerRow;
 
+  static constexpr int kGroupSize = Config::FP8_GROUP_SIZE;
+  static constexpr bool kHasGroups = kGroupSize != 0;
+  static constexpr int kLanesPerGroup = kHasGroups ? kGroupSize / kElementsPerPack : 1;
+  static constexpr int kGroupsPerRow = kPacksPerRow / kLanesPerGroup;
+
   static_assert(is_same<Input, float> || is_same<Input, f16> || is_same<Input, bf16>,
                 "INPUT_TYPE must be float, f16 or bf16");
   static_assert(Config::HEAD_SIZE > 0 && Config::HEAD_SIZE % kElementsPerPack == 0,
@@ -54,12 +66,20 @@ struct Layout {
                 "THREADS must be whole warps, at most 1024");
   static_assert(kRowsPerBlock >= 1,
                 "THREADS must cover one row of HEAD_SIZE: one thread takes 16 bytes of it");
+  static_assert(kGroupSize == 0 || kGroupSize == 64 || kGroupSize == 128,
+                "FP8_GROUP_SIZE must be 0, 64 or 128");
+  static_assert(!kHasGroups || Config::USE_FP8_OUTPUT, "FP8_GROUP_SIZE needs USE_FP8_OUTPUT");
+  static_assert(!kHasGroups || Config::HEAD_SIZE % (kHasGroups ? kGroupSize : 1) == 0,
+                "HEAD_SIZE must be a multiple of FP8_GROUP_SIZE: a group lies within one head");
+  static_assert(kHasGroups || !Config::USE_UE8M0_SCALES, "USE_UE8M0_SCALES needs FP8_GROUP_SIZE");
 };
 
 // ---- Where ----
 
 // One pack of one row, and the LSE of that row.
 struct Place {
+  unsigned int token;
+  unsigned int head;
   unsigned int row;   // token * h + head
   unsigned int lse;   // head * n + token
   unsigned int pack;  // within the row
@@ -76,6 +96,8 @@ __device__ __forceinline__ Place locate(const Params& params) {
   const unsigned int token = __umulhi(2u * row, heads.multiplier) >> heads.shift;
   const unsigned int head = row - token * heads.divisor;
   Place place;
+  place.token = token;
+  place.head = head;
   place.row = row;
   place.lse = head * params.num_tokens + token;
   place.pack = threadIdx.x % L::kPacksPerRow;
@@ -110,19 +132,25 @@ __device__ __forceinline__ Words4 load_pack(const void* tensor, unsigned long lo
   return load_16_bytes_no_allocate(address, active);
 }
 
-// All loads are issued before the first result is waited for.
+// All loads are issued before the first result is waited for. Where a place does not exist nothing
+// is read.
 template <class Config>
 __device__ __forceinline__ Loaded load(const Params& params, const Place& place) {
+  using L = Layout<Config>;
+  // Without groups only places that exist come here.
+  const bool exists = !L::kHasGroups || place.exists;
+  const bool has_prefix = exists && place.has_context;
   const unsigned long long offset_bytes =
-      row_offset(place.row, params.input_head_stride) * Layout<Config>::kInputBytes +
-      place.pack * 16u;
+      row_offset(place.row, params.input_head_stride) * L::kInputBytes + place.pack * 16u;
   Loaded loaded;
   loaded.scale = 1.0f;
-  if constexpr (Config::USE_FP8_OUTPUT) loaded.scale = load_float(params.output_scale, true);
-  loaded.prefix_lse = load_float(params.prefix_lse + place.lse, place.has_context);
-  loaded.suffix_lse = load_float(params.suffix_lse + place.lse, true);
-  loaded.prefix = load_pack<Config>(params.prefix_output, offset_bytes, place.has_context);
-  loaded.suffix = load_pack<Config>(params.suffix_output, offset_bytes, true);
+  if constexpr (Config::USE_FP8_OUTPUT && !L::kHasGroups) {
+    loaded.scale = load_float(params.output_scale, true);
+  }
+  loaded.prefix_lse = load_float(params.prefix_lse + place.lse, has_prefix);
+  loaded.suffix_lse = load_float(params.suffix_lse + place.lse, exists);
+  loaded.prefix = load_pack<Config>(params.prefix_output, offset_bytes, has_prefix);
+  loaded.suffix = load_pack<Config>(params.suffix_output, offset_bytes, exists);
   return loaded;
 }
 
@@ -194,17 +222,37 @@ __device__ __forceinline__ void merge_pack(const Loaded& loaded, const Weights& 
   }
 }
 
+// ---- Quantise ----
+
+template <class Config>
+__device__ __forceinline__ void multiply_pack(float* values, float factor) {
+#pragma unroll
+  for (int i = 0; i < Layout<Config>::kElementsPerPack; ++i) values[i] *= factor;
+}
+
+// Stores the scale of this pack's group, once per group.
+template <class Config>
+__device__ __forceinline__ void store_group_scale(const Params& params, const Place& place,
+                                                  float scale) {
+  using L = Layout<Config>;
+  if (place.pack % L::kLanesPerGroup != 0) return;
+  // A token may have more groups than 32 bits count.
+  const unsigned long long group = static_cast<unsigned long long>(place.head) * L::kGroupsPerRow +
+                                   place.pack / L::kLanesPerGroup;
+  store_float(params.output_group_scales + (place.token * params.output_scale_token_stride +
+                                            group * params.output_scale_group_stride),
+              scale);
+}
+
 // ---- Store ----
 
-// Requires: `values` holds one pack's elements. They are scaled, then quantised to e4m3.
+// Requires: `values` holds one pack's elements, scaled. They are saturated and stored as e4m3.
 template <class Config>
-__device__ __forceinline__ void store_e4m3(char* address, float* values, float inverse_scale) {
+__device__ __forceinline__ void store_e4m3(char* address, float* values) {
   using L = Layout<Config>;
   // min() returns the number when the other operand is a NaN; the conversion saturates the rest.
 #pragma unroll
-  for (int i = 0; i < L::kElementsPerPack; ++i) {
-    values[i] = minimum(values[i] * inverse_scale, 448.0f);
-  }
+  for (int i = 0; i < L::kElementsPerPack; ++i) values[i] = minimum(values[i], 448.0f);
   if constexpr (L::kElementsPerPack == 8) {
     store_8_bytes_streaming(address, {{pack_e4m3_word(values), pack_e4m3_word(values + 4)}});
   } else {
@@ -237,7 +285,7 @@ __device__ __forceinline__ void store(const Params& params, const Place& place,
                         (row_offset(place.row, params.output_head_stride) * L::kOutputBytes +
                          place.pack * pack_bytes);
   if constexpr (Config::USE_FP8_OUTPUT) {
-    store_e4m3<Config>(address, merged, reciprocal_ieee(loaded.scale));
+    store_e4m3<Config>(address, merged);
   } else {
     store_same_type<Config>(address, merged, loaded, weights);
   }
@@ -254,12 +302,25 @@ __device__ __forceinline__ void run(const Params& params) {
     allow_next_grids();
     wait_for_previous_grids();
   }
+  using L = Layout<Config>;
   const Place place = locate<Config>(params);
-  if (!place.exists) return;
+  if constexpr (!L::kHasGroups) {
+    if (!place.exists) return;
+  }
   const Loaded loaded = load<Config>(params, place);
   const Weights weights = weigh(loaded.prefix_lse, loaded.suffix_lse, place.has_context);
-  float merged[Layout<Config>::kElementsPerPack];
+  float merged[L::kElementsPerPack];
   merge_pack<Config>(loaded, weights, merged);
+  if constexpr (L::kHasGroups) {
+    // Lanes find the maximum of a group together: until then none may leave.
+    const float absmax = absmax_of_group<L::kLanesPerGroup, L::kElementsPerPack>(merged);
+    if (!place.exists) return;
+    const GroupScale scale = scale_of_group<Config::USE_UE8M0_SCALES>(absmax);
+    store_group_scale<Config>(params, place, scale.scale);
+    multiply_pack<Config>(merged, scale.inverse);
+  } else if constexpr (Config::USE_FP8_OUTPUT) {
+    multiply_pack<Config>(merged, reciprocal_ieee(loaded.scale));
+  }
   store<Config>(params, place, loaded, weights, merged);
 }
 

@@ -28,6 +28,16 @@ struct Divisor {
 //         inputs, 8 for 16-bit ones); prefix_output and suffix_output 16-byte aligned; `output`
 //         aligned to one pack of its own type (16 bytes; for FP8 output 8, or 4 with fp32 inputs);
 //         no output overlaps an input.
+//
+// With FP8_GROUP_SIZE = g, every g neighbouring elements of a row have a scale of their own. That
+// of group i of (token, head) lies at
+//         token * output_scale_token_stride + (head * (d / g) + i) * output_scale_group_stride
+// Scale layouts, as the two strides, with s = h * (d / g) scales per token:
+//         row-major [n, s]                   s, 1
+//         column-major                       1, n
+//         column-major, aligned to 16 bytes  1, n rounded up to a multiple of 4 (for TMA)
+// Requires: (token, group) to address is one to one; offsets < 2^60. Nothing else is written: the
+//         padding of an aligned or wider layout stays as it is.
 struct Params {
   const void* prefix_output;  // [n, h, d] Config::INPUT_TYPE; tokens < num_context_tokens are read
   const void* suffix_output;  // [n, h, d] Config::INPUT_TYPE
@@ -35,17 +45,21 @@ struct Params {
   const float* suffix_lse;    // [h, n] natural log; -inf or +inf: the suffix is empty
   void* output;               // [n, h, d] Config::INPUT_TYPE, or e4m3 with USE_FP8_OUTPUT
   float* output_lse;          // [h, n] natural log; unused unless HAS_OUTPUT_LSE
-  const float* output_scale;  // [1], read on the device; unused unless USE_FP8_OUTPUT
+  const float* output_scale;  // [1], read on the device; only with USE_FP8_OUTPUT and no groups
   unsigned int num_tokens;    // n >= 1
   unsigned int num_context_tokens;  // tokens >= this have no prefix: the suffix is copied. <= n
   unsigned int input_head_stride;   // of both inputs
   unsigned int output_head_stride;
   Divisor num_heads;      // make_divisor(h)
   unsigned int reserved;  // 0; makes the padding explicit
+  // Only with FP8_GROUP_SIZE.
+  float* output_group_scales;                    // written: fp32, with USE_UE8M0_SCALES 2^k
+  unsigned long long output_scale_token_stride;  // of fp32 elements, as above
+  unsigned long long output_scale_group_stride;
 };
 
 static_assert(sizeof(void*) == 8, "merge_attn_states needs 64-bit pointers");
-static_assert(sizeof(Params) == 88, "host and device must agree on the layout of Params");
+static_assert(sizeof(Params) == 112, "host and device must agree on the layout of Params");
 
 // ---- For the host: NVRTC takes no host functions ----
 #ifndef __CUDACC_RTC__

@@ -28,10 +28,14 @@ void note(Miss& miss, MissReason reason, Damage damage, std::string detail) {
   miss = {reason, damage, std::move(detail)};
 }
 
-bool may_answer(const EntryQuery& query, CompilerRelease release) {
-  if (query.max_cuda_major != 0 && release.major > query.max_cuda_major) return false;
+bool is_loadable(const EntryQuery& query, CompilerRelease release) {
+  return !query.driver || loads_on(release, *query.driver);
+}
+
+bool may_answer(const EntryQuery& query, const EntryName& says) {
   if (!query.toolchain.known() || query.policy == ToolchainPolicy::kAny) return true;
-  return release == query.toolchain.release;
+  if (query.policy == ToolchainPolicy::kExact) return says.matches(query.toolchain);
+  return says.release == query.toolchain.release;
 }
 
 struct Candidate {
@@ -57,6 +61,7 @@ std::string_view name_of(MissReason reason) noexcept {
     case MissReason::kNone: return "none";
     case MissReason::kAbsent: return "absent";
     case MissReason::kOtherToolchain: return "other_toolchain";
+    case MissReason::kNewerThanDriver: return "newer_than_driver";
     case MissReason::kDamaged: return "damaged";
     case MissReason::kUnreadable: return "unreadable";
     case MissReason::kRefused: return "refused";
@@ -74,7 +79,7 @@ std::string Directory::reason() const {
 
 std::optional<Entry> Directory::find(const UnitKey& key, const ToolchainId& toolchain,
                                      ToolchainPolicy policy) const {
-  return find({.key = key, .toolchain = toolchain, .policy = policy, .max_cuda_major = 0});
+  return find({.key = key, .toolchain = toolchain, .policy = policy});
 }
 
 std::optional<Entry> Directory::find(const EntryQuery& query, Miss* why) const {
@@ -106,7 +111,7 @@ std::optional<Entry> Directory::look_up(const EntryQuery& query, Miss& miss) con
     note(miss, MissReason::kRefused, Damage::kNone, shard.directory.why);
     return std::nullopt;
   }
-  if (query.toolchain.known() && may_answer(query, query.toolchain.release)) {
+  if (query.toolchain.known() && is_loadable(query, query.toolchain.release)) {
     auto entry = read_entry(shard, entry_name(query.key, query.toolchain), query, miss);
     if (entry || query.policy == ToolchainPolicy::kExact) return entry;
   }
@@ -116,16 +121,21 @@ std::optional<Entry> Directory::look_up(const EntryQuery& query, Miss& miss) con
 std::optional<Entry> Directory::scan(const Shard& shard, const EntryQuery& query,
                                      Miss& miss) const {
   std::vector<Candidate> candidates;
-  const bool exact = query.toolchain.known() && query.policy == ToolchainPolicy::kExact;
   for (std::string& name : names_in(shard.directory, kMaxNamesInShard)) {
     const std::optional<EntryName> says = parse_entry_name(name);
     if (!says || says->key != query.key) continue;
-    if (says->matches(query.toolchain)) continue;  // was asked for by name, and is not it
-    if (exact || !may_answer(query, says->release)) {
+    if (!may_answer(query, *says)) {
       note(miss, MissReason::kOtherToolchain, Damage::kNone,
-           fmt::format("made by nvrtc {}.{}", says->release.major, says->release.minor));
+           fmt::format("made by nvrtc {}", says->release.text()));
       continue;
     }
+    if (!is_loadable(query, says->release)) {
+      note(miss, MissReason::kNewerThanDriver, Damage::kNone,
+           fmt::format("made by nvrtc {}, newer than the driver, which takes CUDA {}",
+                       says->release.text(), query.driver->text()));
+      continue;
+    }
+    if (says->matches(query.toolchain)) continue;  // was asked for by name, and is not it
     candidates.push_back({*says, std::move(name)});
   }
   sort_candidates(candidates, query);

@@ -36,17 +36,18 @@ struct EntryQuery {
   UnitKey key{};
   ToolchainId toolchain{};  // unknown where no NVRTC is installed: then any release may answer
   ToolchainPolicy policy = ToolchainPolicy::kExact;
-  // The driver's CUDA major: entries of a newer one are passed over. 0: any.
-  std::uint16_t max_cuda_major = 0;
+  // What the driver takes: entries of a newer major are passed over, see loads_on. Unknown: any.
+  std::optional<CompilerRelease> driver{};
 };
 
 enum class MissReason : std::uint8_t {
-  kNone,            // it was found
-  kAbsent,          // no such entry
-  kOtherToolchain,  // there are entries of this key, by compilers that may not answer
-  kDamaged,         // see damage
-  kUnreadable,      // the system refused to read it
-  kRefused,         // the directory is not to be trusted
+  kNone,             // it was found
+  kAbsent,           // no such entry
+  kOtherToolchain,   // there are entries of this key, by compilers that may not answer
+  kNewerThanDriver,  // there are entries that might, made for a newer driver
+  kDamaged,          // see damage
+  kUnreadable,       // the system refused to read it
+  kRefused,          // the directory is not to be trusted
 };
 std::string_view name_of(MissReason reason) noexcept;  // "other_toolchain"
 

@@ -47,10 +47,6 @@ DebugInfo debug_info_of(std::span<const std::string> options) {
   return has(kLines) ? DebugInfo::kLines : DebugInfo::kNone;
 }
 
-std::string release_text(CompilerRelease release) {
-  return fmt::format("{}.{}", release.major, release.minor);
-}
-
 // Options are the request's, which are keyed, and those that change no code: what the log says, and
 // that neither the file system nor NVRTC's own cache takes part.
 std::vector<std::string> options_of(const CompileRequest& request, CompilerRelease release) {
@@ -179,8 +175,8 @@ std::string subject_of(const CompileRequest& request) {
   }
   if (!details.empty()) details = " (" + details + ")";
   throw Error(ErrorCode::kCompileFailed,
-              fmt::format("compile {}: nvrtc {}: {}{}", subject_of(request), release_text(release),
-                          reason, details),
+              fmt::format("compile {}: nvrtc {}: {}{}", subject_of(request), release.text(), reason,
+                          details),
               std::move(log), std::move(reproduction));
 }
 
@@ -216,9 +212,8 @@ std::string forbidden(const CompileRequest& request, const LogFacts& facts) {
 
 void check_request(const CompileRequest& request, CompilerRelease release) {
   if (!compiler_knows(release, request.arch)) {
-    throw Error(ErrorCode::kUnsupportedArch,
-                fmt::format("compile {}: nvrtc {} does not know {}; use a newer NVRTC",
-                            subject_of(request), release_text(release), request.arch.text()));
+    throw Error(ErrorCode::kUnsupportedArch, fmt::format("compile {}: {}", subject_of(request),
+                                                         explain_unknown(release, request.arch)));
   }
   const auto refuse_nul = [&](std::string_view text, std::string_view name) {
     if (text.find('\0') == std::string_view::npos) return;
@@ -236,7 +231,7 @@ Artifact make_artifact(const CompileRequest& request, const ToolchainId& toolcha
   if (!check) {
     throw Error(ErrorCode::kInternal,
                 fmt::format("compile {}: nvrtc {} made a cubin that is {}; please report it",
-                            subject_of(request), release_text(toolchain.release), check.reason),
+                            subject_of(request), toolchain.release.text(), check.reason),
                 std::move(outcome.log));
   }
   Artifact artifact;

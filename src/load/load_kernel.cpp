@@ -96,12 +96,11 @@ void LoadResult::raise() const { throw Error(code, message); }
 
 LoadResult load_kernel(Driver& driver, const Artifact& artifact, const KernelInfo& info) {
   const CompilerRelease made = artifact.toolchain.release;
-  if (made.major > driver.version().major) {
+  if (!loads_on(made, driver.version())) {
     return refuse(LoadOutcome::kTooNew, ErrorCode::kDriver,
-                  fmt::format("load {}: it was made by CUDA {}.{}, the driver takes up to {}.{}; "
+                  fmt::format("load {}: it was made by CUDA {}, the driver takes up to {}; "
                               "compile it with an older NVRTC or update the driver",
-                              info.signature, made.major, made.minor, driver.version().major,
-                              driver.version().minor));
+                              info.signature, made.text(), driver.version().text()));
   }
   try {
     if (process_is_exiting()) {

@@ -84,14 +84,34 @@ std::optional<ToolchainLocation> ArtifactSource::toolchain(
   return toolchain_;
 }
 
-std::optional<Artifact> ArtifactSource::find(const Unit& unit) {
+bool ArtifactSource::can_compile(Arch arch) {
+  const auto location = toolchain(std::nullopt);
+  return location && options_.mode != Mode::kFrozen && compiler_knows(location->id.release, arch) &&
+         (!driver_release_ || loads_on(location->id.release, *driver_release_));
+}
+
+void ArtifactSource::require_loadable(const Unit& unit) {
+  const auto location = toolchain(std::nullopt);
+  if (!location || !driver_release_ || loads_on(location->id.release, *driver_release_)) return;
+  throw Error(
+      ErrorCode::kNoCompiler,
+      fmt::format("compile {}: nvrtc {} ({}) is newer than the driver, which takes CUDA {}; "
+                  "name an older one with CUBINET_NVRTC, or update the driver",
+                  unit.name(), location->id.release.text(), location->nvrtc.native(),
+                  driver_release_->text()));
+}
+
+std::optional<Artifact> ArtifactSource::find(const Unit& unit, Purpose purpose) {
   if (!directory_) return std::nullopt;
   const auto location = toolchain(std::nullopt);
   EntryQuery query;
   query.key = unit.key;
   if (location) query.toolchain = location->id;
   query.policy = options_.toolchain_policy;
-  query.max_cuda_major = driver_release_ ? driver_release_->major : std::uint16_t{0};
+  query.driver = driver_release_;
+  if (purpose == Purpose::kKeep && location && query.driver) {
+    query.driver = std::max(*query.driver, location->id.release);
+  }
   Miss miss;
   auto entry = directory_->find(query, &miss);
   if (!entry) {

@@ -45,8 +45,18 @@ class ArtifactSource final : private ForkAware {
   // first call, excludes compilers that the driver cannot follow.
   std::optional<ToolchainLocation> toolchain(std::optional<CompilerRelease> driver_release);
 
-  // Looks the unit up on disk; loads no compiler. A damaged entry is a miss.
-  std::optional<Artifact> find(const Unit& unit);
+  // What a unit is wanted for: to be loaded by the driver here, or to be kept for anybody.
+  enum class Purpose : std::uint8_t { kLoad, kKeep };
+
+  // Looks the unit up on disk; loads no compiler. A damaged entry is a miss, and so is one that is
+  // newer than the driver, unless it is kept for others and the compiler that was named is as new.
+  std::optional<Artifact> find(const Unit& unit, Purpose purpose = Purpose::kLoad);
+
+  // True if a miss could be compiled for `arch` and loaded here.
+  bool can_compile(Arch arch);
+  // Errors: kNoCompiler if the compiler that was named is newer than the driver, so that what it
+  // makes could not be loaded.
+  void require_loadable(const Unit& unit);
 
   // The claim of this process on the unit, waited for at most RuntimeOptions::lock_timeout.
   FlightLock claim(const Unit& unit);

@@ -76,9 +76,10 @@ SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request) {
 
 Arch Runtime::Impl::arch_for(const Signature& signature, std::size_t capability) {
   const auto location = source_.toolchain(devices_.driver().version());
-  std::optional<CompilerRelease> release;
-  if (location) release = location->id.release;
-  const Arch arch = choose_arch(signature.tmpl->target, devices_.capability(capability), release);
+  const Target target = signature.tmpl->target;
+  const ComputeCapability gpu = devices_.capability(capability);
+  Arch arch = choose_arch(target, gpu, std::nullopt);
+  if (location) arch = best_arch(target, gpu, location->id.release).value_or(arch);
   check_capability(*signature.tmpl, arch);
   return arch;
 }
@@ -132,7 +133,9 @@ std::optional<Kernel> Runtime::Impl::try_get(const KernelRequest& request) {
   }
   try {
     const Unit unit = make_unit(slot.signature, arch_for(slot.signature, capability), slot.debug);
-    if (auto kernel = find_and_load(unit)) return claim->serve(std::move(kernel)).view();
+    auto kernel = find_and_load(unit);
+    if (!kernel) kernel = find_made_elsewhere(unit, slot.debug, capability);
+    if (kernel) return claim->serve(std::move(kernel)).view();
     claim->abandon();
     return std::nullopt;
   } catch (...) {

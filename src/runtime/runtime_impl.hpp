@@ -72,6 +72,9 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   std::unique_ptr<detail::LoadedKernel> load(const Unit& unit, const Artifact& artifact);
   // An entry that the driver takes; one that it refuses because its bytes are broken is a miss.
   std::unique_ptr<detail::LoadedKernel> find_and_load(const Unit& unit);
+  // The same for any architecture that serves, if `unit` cannot be compiled here.
+  std::unique_ptr<detail::LoadedKernel> find_made_elsewhere(const Unit& unit, Debug debug,
+                                                            std::size_t capability);
   LoadResult try_load(const Unit& unit, const Artifact& artifact);
   Kernel ready(detail::LoadedKernel& kernel, const KernelOptions& options);
 

@@ -42,7 +42,12 @@ std::optional<Kernel> Runtime::Impl::build(MemoryTier::Claim& claim, SignatureSl
     const Unit unit = make_unit(slot.signature, arch, slot.debug);
     // A restarted process stops here, without the compiler.
     if (auto kernel = find_and_load(unit)) return claim.serve(std::move(kernel)).view();
+    // Where nothing can be compiled, whatever runs on this GPU will do.
+    if (auto kernel = find_made_elsewhere(unit, slot.debug, capability)) {
+      return claim.serve(std::move(kernel)).view();
+    }
     if (options_.mode == Mode::kFrozen) throw source_.frozen_miss(unit);
+    source_.require_loadable(unit);
     // One process per node goes on; the others find its entry when they get their turn.
     const FlightLock flight =
         patience == Patience::kWait ? source_.claim(unit) : source_.try_claim(unit, kShortWait);
@@ -79,6 +84,18 @@ std::unique_ptr<detail::LoadedKernel> Runtime::Impl::find_and_load(const Unit& u
   return nullptr;
 }
 
+std::unique_ptr<detail::LoadedKernel> Runtime::Impl::find_made_elsewhere(const Unit& unit,
+                                                                         Debug debug,
+                                                                         std::size_t capability) {
+  if (source_.can_compile(unit.arch)) return nullptr;
+  const table::Template& tmpl = *unit.signature->tmpl;
+  for (const Arch arch : archs_that_serve(tmpl.target, devices_.capability(capability))) {
+    if (arch == unit.arch || arch.number() < tmpl.min_capability) continue;
+    if (auto kernel = find_and_load(make_unit(*unit.signature, arch, debug))) return kernel;
+  }
+  return nullptr;
+}
+
 std::unique_ptr<detail::LoadedKernel> Runtime::Impl::load(const Unit& unit,
                                                           const Artifact& artifact) {
   LoadResult result = try_load(unit, artifact);
@@ -95,7 +112,8 @@ PrecompileReport Runtime::Impl::precompile(const Signature& signature, Arch arch
   report.signature = unit.name();
   report.arch = arch.text();
   report.key = unit.key.hex();
-  std::optional<Artifact> artifact = source_.find(unit);
+  constexpr auto kKeep = ArtifactSource::Purpose::kKeep;
+  std::optional<Artifact> artifact = source_.find(unit, kKeep);
   report.hit = artifact.has_value();
   if (!artifact) {
     if (options_.mode == Mode::kFrozen) throw source_.frozen_miss(unit);
@@ -107,7 +125,7 @@ PrecompileReport Runtime::Impl::precompile(const Signature& signature, Arch arch
                               unit.name(), options_.memory_only ? "in memory only" : "read-only"));
     }
     const FlightLock flight = source_.claim(unit);
-    if (flight.state() != LockState::kUnavailable) artifact = source_.find(unit);
+    if (flight.state() != LockState::kUnavailable) artifact = source_.find(unit, kKeep);
     report.hit = artifact.has_value();
     if (!artifact) {
       artifact = source_.compile(unit);

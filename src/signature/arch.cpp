@@ -12,7 +12,8 @@ namespace jit::inline v1 {
 namespace {
 
 // One capability and the releases of NVRTC that compile for it.
-// Source: release notes of CUDA 12.0 to 13.0, "supported architectures".
+// Source: release notes of CUDA 12.0 to 13.5, "supported architectures"; asked of the releases
+// themselves by tests/toolchains.
 struct Known {
   int major;
   int minor;
@@ -36,6 +37,7 @@ constexpr std::array kKnown{
     Known{10, 0, {12, 8}, {12, 8}, {12, 9}, kNever},
     Known{10, 1, {12, 8}, {12, 8}, {12, 9}, {12, 9}},
     Known{10, 3, {12, 9}, {12, 9}, {12, 9}, kNever},
+    Known{10, 7, {13, 4}, {13, 4}, {13, 4}, kNever},
     Known{11, 0, {13, 0}, {13, 0}, {13, 0}, kNever},
     Known{12, 0, {12, 8}, {12, 8}, {12, 9}, kNever},
     Known{12, 1, {12, 9}, {12, 9}, {12, 9}, kNever},
@@ -52,12 +54,13 @@ CompilerRelease since_of(const Known& known, char suffix) {
 }
 
 // Code runs on later minors of its major on desktop and data-centre GPUs only: neither between
-// Tegra's, nor between those and the others. Source: CUDA C++ Programming Guide, 3.1.2.
-bool is_tegra(ComputeCapability capability) {
-  constexpr std::array kTegra{ComputeCapability{7, 2}, ComputeCapability{8, 7},
-                              ComputeCapability{8, 8}, ComputeCapability{10, 1},
-                              ComputeCapability{11, 0}};
-  return std::find(kTegra.begin(), kTegra.end(), capability) != kTegra.end();
+// Tegra's, nor between those and the others. Source: CUDA C++ Programming Guide, 3.1.2. Of 10.7
+// nothing is promised, so it is taken to stand alone.
+bool stands_alone(ComputeCapability capability) {
+  constexpr std::array kAlone{ComputeCapability{7, 2},  ComputeCapability{8, 7},
+                              ComputeCapability{8, 8},  ComputeCapability{10, 1},
+                              ComputeCapability{10, 7}, ComputeCapability{11, 0}};
+  return std::find(kAlone.begin(), kAlone.end(), capability) != kAlone.end();
 }
 
 char suffix_of(Target target, int major) {
@@ -78,7 +81,20 @@ std::string explain_no_arch(Target target, ComputeCapability capability,
       compiler, name_of(target), capability.major, capability.minor);
 }
 
+const Known* find_known(Arch arch) {
+  const auto* known = std::find_if(kKnown.begin(), kKnown.end(), [&](const Known& row) {
+    return row.major == arch.major && row.minor == arch.minor;
+  });
+  return known == kKnown.end() || since_of(*known, arch.suffix) == kNever ? nullptr : known;
+}
+
+Arch arch_of(const Known& known, char suffix) {
+  return {static_cast<std::uint8_t>(known.major), static_cast<std::uint8_t>(known.minor), suffix};
+}
+
 }  // namespace
+
+std::string CompilerRelease::text() const { return fmt::format("{}.{}", major, minor); }
 
 std::string_view name_of(Target target) noexcept {
   switch (target) {
@@ -113,18 +129,41 @@ std::optional<Arch> Arch::parse(std::string_view text) {
 }
 
 bool compiler_knows(CompilerRelease release, Arch arch) noexcept {
-  return std::any_of(kKnown.begin(), kKnown.end(), [&](const Known& known) {
-    return known.major == arch.major && known.minor == arch.minor &&
-           within(release, since_of(known, arch.suffix), known.last);
-  });
+  const Known* known = find_known(arch);
+  return known != nullptr && within(release, since_of(*known, arch.suffix), known->last);
+}
+
+bool is_known(Arch arch) noexcept { return find_known(arch) != nullptr; }
+
+std::string known_archs_text() {
+  std::string text;
+  for (const Known& known : kKnown) {
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", arch_of(known, 0).text());
+    if (known.specific_since != kNever) text += fmt::format(", {}", arch_of(known, 'a').text());
+    if (known.family_since != kNever) text += fmt::format(", {}", arch_of(known, 'f').text());
+  }
+  return text;
+}
+
+std::string explain_unknown(CompilerRelease release, Arch arch) {
+  const Known* known = find_known(arch);
+  if (known == nullptr) {
+    return fmt::format(
+        "there is no architecture {} that this version of cubinet knows; it knows {}", arch.text(),
+        known_archs_text());
+  }
+  const CompilerRelease since = since_of(*known, arch.suffix);
+  const bool too_old = release < since;
+  return fmt::format("nvrtc {} does not know {}; use NVRTC {} or {} (CUBINET_NVRTC)",
+                     release.text(), arch.text(), (too_old ? since : known->last).text(),
+                     too_old ? "newer" : "older");
 }
 
 std::vector<Arch> known_archs(CompilerRelease release) {
   std::vector<Arch> archs;
   for (const Known& known : kKnown) {
     for (const char suffix : {'\0', 'a', 'f'}) {
-      const Arch arch{static_cast<std::uint8_t>(known.major),
-                      static_cast<std::uint8_t>(known.minor), suffix};
+      const Arch arch = arch_of(known, suffix);
       if (compiler_knows(release, arch)) archs.push_back(arch);
     }
   }
@@ -133,27 +172,43 @@ std::vector<Arch> known_archs(CompilerRelease release) {
 
 bool runs_on(Arch arch, ComputeCapability capability) noexcept {
   if (arch.major != capability.major) return false;
-  if (arch.suffix == 'a' || is_tegra(arch.capability()) || is_tegra(capability)) {
+  if (arch.suffix == 'a' || stands_alone(arch.capability()) || stands_alone(capability)) {
     return arch.minor == capability.minor;
   }
   return arch.minor <= capability.minor;
 }
 
-Arch choose_arch(Target target, ComputeCapability capability,
-                 std::optional<CompilerRelease> release) {
+std::optional<Arch> best_arch(Target target, ComputeCapability capability,
+                              std::optional<CompilerRelease> release) {
   const char suffix = suffix_of(target, capability.major);
   std::optional<Arch> best;
   for (const Known& known : kKnown) {
-    const Arch arch{static_cast<std::uint8_t>(known.major), static_cast<std::uint8_t>(known.minor),
-                    suffix};
-    const bool exists = since_of(known, suffix) != kNever;
-    if (!exists || (release && !compiler_knows(*release, arch))) continue;
+    const Arch arch = arch_of(known, suffix);
+    if (!is_known(arch) || (release && !compiler_knows(*release, arch))) continue;
     if (runs_on(arch, capability) && (!best || arch.minor > best->minor)) best = arch;
   }
-  if (!best) {
-    throw Error(ErrorCode::kUnsupportedArch, explain_no_arch(target, capability, release));
+  return best;
+}
+
+Arch choose_arch(Target target, ComputeCapability capability,
+                 std::optional<CompilerRelease> release) {
+  if (const auto best = best_arch(target, capability, release)) return *best;
+  throw Error(ErrorCode::kUnsupportedArch, explain_no_arch(target, capability, release));
+}
+
+std::vector<Arch> archs_that_serve(Target target, ComputeCapability capability) {
+  std::vector<Arch> archs;
+  const char wanted = suffix_of(target, capability.major);
+  for (const char suffix : {'\0', 'f', 'a'}) {
+    // What is made for more GPUs than the template asks for lacks features that it needs.
+    const bool too_general = wanted != 0 && (suffix == 0 || (wanted == 'a' && suffix == 'f'));
+    if (too_general) continue;
+    for (auto known = kKnown.rbegin(); known != kKnown.rend(); ++known) {
+      const Arch arch = arch_of(*known, suffix);
+      if (is_known(arch) && runs_on(arch, capability)) archs.push_back(arch);
+    }
   }
-  return *best;
+  return archs;
 }
 
 }  // namespace jit::inline v1

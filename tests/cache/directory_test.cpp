@@ -89,12 +89,13 @@ TEST_CASE("the policy says whose output may answer") {
   const Entry next = make_entry(4, 303, toolchain(13, 1, 1));
   for (const Entry* entry : {&old, &here, &twin, &next}) REQUIRE(directory.publish(*entry).ok);
   const auto cubin_bytes = [&](const ToolchainId& asks, ToolchainPolicy policy,
-                               std::uint16_t max_major = 0) -> std::size_t {
-    const auto found = directory.find(
-        {.key = old.key, .toolchain = asks, .policy = policy, .max_cuda_major = max_major});
+                               std::optional<CompilerRelease> driver = {}) -> std::size_t {
+    const auto found =
+        directory.find({.key = old.key, .toolchain = asks, .policy = policy, .driver = driver});
     return found ? found->artifact.cubin.size() : 0;
   };
   using enum ToolchainPolicy;
+  constexpr CompilerRelease k124{12, 4};
   CHECK(cubin_bytes(toolchain(13, 0, 2), kExact) == 301);
   CHECK(cubin_bytes(toolchain(13, 0, 9), kExact) == 0);
   CHECK(cubin_bytes(toolchain(13, 0, 2), kRelease) == 301);
@@ -103,12 +104,37 @@ TEST_CASE("the policy says whose output may answer") {
   CHECK(cubin_bytes(toolchain(12, 9, 9), kAny) == 300);
   CHECK(cubin_bytes(toolchain(12, 8, 9), kAny) == 303);
   CHECK(cubin_bytes(ToolchainId{}, kExact) == 303);
-  CHECK(cubin_bytes(ToolchainId{}, kExact, 12) == 300);
-  CHECK(cubin_bytes(ToolchainId{}, kAny, 11) == 0);
-  CHECK(cubin_bytes(toolchain(13, 0, 2), kExact, 12) == 0);
-  Miss miss;
-  directory.find({.key = old.key, .policy = kAny, .max_cuda_major = 11}, &miss);
-  CHECK(miss.reason == MissReason::kOtherToolchain);
+  CHECK(cubin_bytes(ToolchainId{}, kExact, k124) == 300);
+  CHECK(cubin_bytes(ToolchainId{}, kAny, CompilerRelease{11, 8}) == 0);
+  CHECK(cubin_bytes(toolchain(13, 0, 2), kExact, k124) == 0);
+  // Within a major an older driver loads what a newer compiler made.
+  CHECK(cubin_bytes(ToolchainId{}, kAny, CompilerRelease{13, 0}) == 303);
+  CHECK(cubin_bytes(toolchain(13, 0, 9), kRelease, CompilerRelease{13, 0}) == 302);
+}
+
+TEST_CASE("an entry newer than the driver is passed over by name") {
+  const Folder folder;
+  const Directory directory({.root = folder.path()}, Logger::silent());
+  const Entry entry = make_entry(4, 300, toolchain(13, 1, 1));
+  REQUIRE(directory.publish(entry).ok);
+  using enum ToolchainPolicy;
+  const auto reason = [&](const ToolchainId& asks, ToolchainPolicy policy, std::string* detail) {
+    Miss miss;
+    CHECK_FALSE(directory.find(
+        {.key = entry.key, .toolchain = asks, .policy = policy, .driver = CompilerRelease{12, 4}},
+        &miss));
+    if (detail != nullptr) *detail = miss.detail;
+    return name_of(miss.reason);
+  };
+  std::string detail;
+  CHECK(reason(ToolchainId{}, kExact, &detail) == "newer_than_driver");
+  CHECK(detail == "made by nvrtc 13.1, newer than the driver, which takes CUDA 12.4");
+  CHECK(reason(toolchain(12, 9, 1), kAny, nullptr) == "newer_than_driver");
+  CHECK(reason(toolchain(13, 1, 9), kRelease, nullptr) == "newer_than_driver");
+  CHECK(reason(toolchain(13, 1, 1), kExact, nullptr) == "newer_than_driver");
+  // It would not answer for any driver: that is what the reader needs to know.
+  CHECK(reason(toolchain(12, 9, 1), kRelease, nullptr) == "other_toolchain");
+  CHECK(directory.stats().quarantined == 0);
 }
 
 TEST_CASE("builds that share a file name do not answer for each other") {

@@ -7,21 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "base/environment.hpp"
 #include "compile/compiler.hpp"
+#include "support/toolchain_at_hand.hpp"
 
 namespace jit::testing {
-
-// The NVRTC that CUBINET_NVRTC names, else the one that is found. These tests need one.
-inline ToolchainLocation toolchain_at_hand() {
-  std::vector<std::string> tried;
-  ToolchainSearch search;
-  search.explicit_path = get_env("CUBINET_NVRTC").value_or("");
-  auto location = find_toolchain(search, &tried);
-  for (const std::string& line : tried) UNSCOPED_INFO(line);
-  REQUIRE(location);
-  return *location;
-}
 
 // One Compiler for all cases: NVRTC stays loaded in any case.
 inline Compiler& compiler_at_hand() {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/environment.hpp"
 #include "jit/jit.hpp"
 #include "load/driver.hpp"
 #include "support/fake_driver.hpp"
@@ -56,6 +57,7 @@ class Scene {
     fake.reset(std::move(devices));
     options.cache_dir = directory / "cache";
     options.driver = JIT_TEST_FAKE_CUDA;
+    options.nvrtc = get_env("CUBINET_NVRTC").value_or("");
     options.template_path = {write_tiny(directory)};
     options.log_sink = log.sink();
     options.log_level = LogLevel::kInfo;

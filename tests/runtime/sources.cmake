@@ -3,6 +3,7 @@ set(CUBINET_TESTS_RUNTIME
     call_site_test.cpp
     cache_trouble_test.cpp
     devices_test.cpp
+    elsewhere_test.cpp
     failure_test.cpp
     flight_test.cpp
     fork_test.cpp

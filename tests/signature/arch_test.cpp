@@ -119,6 +119,57 @@ TEST_CASE("a cubin runs where its kind of target says") {
   CHECK_FALSE(runs("sm_120f", 10, 0));
 }
 
+std::string served(Target target, ComputeCapability capability) {
+  std::string text;
+  for (const Arch arch : archs_that_serve(target, capability)) text += arch.text() + " ";
+  return text;
+}
+
+TEST_CASE("what serves a template is what runs and is no more general than it asks for") {
+  CHECK(served(Target::kBase, {9, 0}) == "sm_90 sm_90a ");
+  CHECK(served(Target::kFamily, {9, 0}) == "sm_90a ");
+  CHECK(served(Target::kSpecific, {9, 0}) == "sm_90a ");
+  CHECK(served(Target::kBase, {8, 9}) == "sm_89 sm_86 sm_80 ");
+  CHECK(served(Target::kSpecific, {8, 6}) == "sm_86 sm_80 ");
+  CHECK(served(Target::kBase, {10, 3}) == "sm_103 sm_100 sm_103f sm_100f sm_103a ");
+  CHECK(served(Target::kFamily, {10, 3}) == "sm_103f sm_100f sm_103a ");
+  CHECK(served(Target::kSpecific, {10, 3}) == "sm_103a ");
+  CHECK(served(Target::kFamily, {12, 1}) == "sm_121f sm_120f sm_121a ");
+  CHECK(served(Target::kBase, {10, 7}) == "sm_107 sm_107f sm_107a ");
+  CHECK(served(Target::kBase, {19, 0}).empty());
+  for (const Arch& device : known_archs({13, 5})) {
+    for (const Target target : {Target::kBase, Target::kFamily, Target::kSpecific}) {
+      CHECK(archs_that_serve(target, device.capability()).front() ==
+            choose_arch(target, device.capability(), std::nullopt));
+    }
+  }
+}
+
+TEST_CASE("an architecture that a release does not know is explained") {
+  const auto why = [](CompilerRelease release, const char* arch) {
+    return explain_unknown(release, *Arch::parse(arch));
+  };
+  CHECK(why({12, 4}, "sm_100a") ==
+        "nvrtc 12.4 does not know sm_100a; use NVRTC 12.8 or newer (CUBINET_NVRTC)");
+  CHECK(why({12, 8}, "sm_100f") ==
+        "nvrtc 12.8 does not know sm_100f; use NVRTC 12.9 or newer (CUBINET_NVRTC)");
+  CHECK(why({13, 0}, "sm_70") ==
+        "nvrtc 13.0 does not know sm_70; use NVRTC 12.9 or older (CUBINET_NVRTC)");
+  for (const char* nonsense : {"sm_91", "sm_80a", "sm_90f", "sm_35"}) {
+    CAPTURE(nonsense);
+    CHECK_FALSE(is_known(*Arch::parse(nonsense)));
+    const std::string text = why({13, 0}, nonsense);
+    CHECK(text.starts_with("there is no architecture " + std::string(nonsense) + " that"));
+    CHECK(text.find("sm_90, sm_90a, sm_100, sm_100a, sm_100f, ") != std::string::npos);
+  }
+}
+
+TEST_CASE("a driver loads its own major and older ones, whatever the minors") {
+  CHECK(loads_on({12, 9}, {12, 0}));
+  CHECK(loads_on({12, 0}, {13, 0}));
+  CHECK_FALSE(loads_on({13, 0}, {12, 9}));
+}
+
 TEST_CASE("the error of no architecture says what to do") {
   try {
     choose_arch(Target::kSpecific, {10, 3}, k128);

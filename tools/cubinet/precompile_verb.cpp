@@ -63,7 +63,7 @@ class Precompile {
       report.signature = unit.name();
       report.arch = job.arch.text();
       report.key = unit.key.hex();
-      const auto artifact = impl_.source().find(unit);
+      const auto artifact = impl_.source().find(unit, ArtifactSource::Purpose::kKeep);
       if (!artifact) {
         misses_.push_back(i);
         continue;

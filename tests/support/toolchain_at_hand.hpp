@@ -1,0 +1,24 @@
+// The NVRTC that tests compile with.
+#pragma once
+
+#include <catch2/catch_test_macros.hpp>
+#include <string>
+#include <vector>
+
+#include "base/environment.hpp"
+#include "compile/toolchain.hpp"
+
+namespace jit::testing {
+
+// The NVRTC that CUBINET_NVRTC names, else the one that is found. These tests need one.
+inline ToolchainLocation toolchain_at_hand() {
+  std::vector<std::string> tried;
+  ToolchainSearch search;
+  search.explicit_path = get_env("CUBINET_NVRTC").value_or("");
+  auto location = find_toolchain(search, &tried);
+  for (const std::string& line : tried) UNSCOPED_INFO(line);
+  REQUIRE(location);
+  return *location;
+}
+
+}  // namespace jit::testing

@@ -16,7 +16,17 @@ cubinet_check("project: paths in documents exist" cpu 60
               Python3::Interpreter "${tools}/check_docs.py" paths)
 cubinet_check("project: document check refuses violations" cpu 60
               Python3::Interpreter "${tools}/check_docs.py" self-test)
-cubinet_check("project: libcubinet.so exports only jit::" cpu 60
+# The C interface, taken by a C compiler and by the oldest C++ that it is meant for.
+foreach(dialect IN ITEMS "c -std=c11 -Wstrict-prototypes -Wmissing-prototypes"
+                         "c++ -std=c++11 -Wold-style-cast")
+  separate_arguments(dialect_flags UNIX_COMMAND "-x ${dialect}")
+  list(GET dialect_flags 1 language)
+  cubinet_check("project: the C interface is ${language}" cpu 60
+                "${CMAKE_CXX_COMPILER}" ${dialect_flags} -Wall -Wextra -Wpedantic -Wconversion
+                -Werror -fsyntax-only "-I${PROJECT_SOURCE_DIR}/include"
+                "${PROJECT_SOURCE_DIR}/tests/c_abi/header.h")
+endforeach()
+cubinet_check("project: libcubinet.so exports only jit:: and cubinet_" cpu 60
               Python3::Interpreter "${tools}/check_exports.py" "$<TARGET_FILE:cubinet_jit>")
 cubinet_check("project: export check refuses violations" cpu 60
               Python3::Interpreter "${tools}/check_exports.py" --self-test)

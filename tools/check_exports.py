@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks that a shared library exports the public names of namespace jit and nothing else.
+"""Checks that a shared library exports the public names of namespace jit, the C interface
+and nothing else.
 
 usage: check_exports.py LIBRARY | --self-test
 """
@@ -11,6 +12,7 @@ import sys
 # "0000000000012340 T jit::v1::Kernel::prepare() const"
 SYMBOL = re.compile(r"^[0-9a-f]* +(?P<kind>\S) (?P<name>.*)$")
 PUBLIC = re.compile(r"^(typeinfo (name )?for |vtable for )?jit::v\d+::(?P<rest>.*)$")
+C_NAME = re.compile(r"^cubinet_\w+$")
 INTERNAL = re.compile(r"^(detail::)?\w*(::)?Impl\b|^\w+::Impl\b")
 
 
@@ -20,6 +22,11 @@ def violations(lines):
     for line in lines:
         symbol = SYMBOL.match(line)
         if symbol is None or symbol["kind"] == "A":
+            continue
+        if C_NAME.match(symbol["name"]):
+            public += symbol["kind"] == "T"
+            if symbol["kind"] != "T":
+                found.append(symbol["name"])
             continue
         name = PUBLIC.match(symbol["name"])
         if name is None or INTERNAL.match(name["rest"]):
@@ -36,6 +43,7 @@ def self_test():
         "0000000000001000 T jit::v1::Kernel::prepare() const",
         "0000000000001010 V typeinfo for jit::v1::Error",
         "0000000000001020 V typeinfo name for jit::v1::Error",
+        "0000000000001030 T cubinet_get_kernel",
         "0000000000000000 A VERSION_1",
     ]
     bad = [
@@ -43,6 +51,7 @@ def self_test():
         "0000000000001040 T jit_helper",
         "0000000000001050 T jit::v1::Runtime::Impl::compile()",
         "0000000000001060 T SHA256_Init",
+        "0000000000001070 B cubinet_state",
     ]
     assert violations(good) == [], violations(good)
     for line in bad:

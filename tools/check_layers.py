@@ -14,10 +14,11 @@ from pathlib import Path
 
 # Lower ranks may be included by higher ones; equal ranks are peers and never include each other.
 RANKS = {"base": 0, "signature": 1, "render": 2, "compile": 2, "cache": 2, "load": 2, "tune": 2,
-         "runtime": 3, "kernels": 4}
+         "runtime": 3, "kernels": 4, "c_abi": 5}
 PRIVATE_TO = {"embed": {"base", "signature"}}  # tools that see only some layers
 DRIVER_LAYERS = {"load", "compile"}
 MAX_LINES = 400
+C_HEADERS = {"stdbool.h", "stddef.h", "stdint.h"}  # all that the C interface needs
 
 SUFFIXES = {".h", ".hpp", ".cpp"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
@@ -44,7 +45,8 @@ def include_problem(path, quote, name):
     top, layer = layer_of(path)
     target = name.split("/")[0]
     if quote == "<":
-        third_party = "." in name or "/" in name
+        third_party = ("." in name or "/" in name) and not (path.suffix == ".h"
+                                                            and name in C_HEADERS)
         return "include/jit takes only the standard library" if top == "include" and third_party \
             else None
     if target == "jit":
@@ -115,6 +117,9 @@ def check_tree(root):
 
 GOOD_TREE = {
     "include/jit/a.hpp": '#include <vector>\n#include "jit/b.hpp"\n// cuLaunchKernel in a comment\n',
+    "include/jit/c.h": '#include <stdint.h>\n#include "jit/d.h"\n',
+    "src/c_abi/z.cpp": '#include "jit/c.h"\n#include "kernels/k.hpp"\n',
+    "src/c_abi/sources.cmake": "set(CUBINET_SOURCES_C_ABI z.cpp)\n",
     "src/base/x.hpp": '#include <fcntl.h>\n#include "jit/a.hpp"\n',
     "src/cache/y.cpp": '#include "cache/y.hpp"\n#include "base/x.hpp"\nauto s = "cuInit";\n',
     "src/cache/sources.cmake": "set(CUBINET_SOURCES_CACHE y.cpp) # not z.cpp\n",
@@ -129,6 +134,9 @@ BAD_FILES = {
     "a runtime in a peer": ("src/load/v.hpp", '#include "runtime/r.hpp"\n'),
     "a private header in include/jit": ("include/jit/v.hpp", '#include "base/x.hpp"\n'),
     "a third party in include/jit": ("include/jit/v.hpp", "#include <fmt/core.h>\n"),
+    "a C header in a C++ one": ("include/jit/v.hpp", "#include <stdint.h>\n"),
+    "the system in the C interface": ("include/jit/v.h", "#include <unistd.h>\n"),
+    "a kernel's front end over the C interface": ("src/kernels/v.hpp", '#include "c_abi/z.hpp"\n'),
     "the embedder seeing the cache": ("tools/embed/v.hpp", '#include "cache/y.hpp"\n'),
     "a driver call outside load": ("src/runtime/v.hpp", "int x = cuInit(0);\n"),
     "a driver call in a tool": ("tools/cubinet/v.hpp", "int x = cuInit(0);\n"),

@@ -1,0 +1,362 @@
+/* The C interface: Runtime, kernels and the shipped front ends, for C and for every language that
+ * calls C. C11, and C++ as well; needs no CUDA header.
+ *
+ * Errors:   a function returns CUBINET_OK or the status of its error, and then cubinet_last_error()
+ *           says what happened. No C++ exception leaves any function. On failure a Runtime or
+ * kernel that was to be returned is NULL, and no other output is touched. Structs:  one that may
+ * grow begins with struct_bytes, set by its cubinet_..._init() function; all other fields zero are
+ * its defaults, and a field that a later release adds is zero by default. So a program and a
+ * library of different releases work together: fields that an older program does not have are
+ * defaulted; fields that an older library does not know must be zero, else CUBINET_INVALID_ARGUMENT
+ * names both sizes. In what a function fills, fields that the library does not know become zero.
+ * Strings:  NUL-terminated. What goes in is copied before the call returns. NULL is refused unless
+ *           the field is optional, and then is as good as "".
+ * Threads:  every function may be called from any thread.
+ * Ownership: only a Runtime that was created is destroyed; all else belongs to a Runtime. */
+#ifndef CUBINET_JIT_C_H
+#define CUBINET_JIT_C_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CUBINET_API __attribute__((visibility("default")))
+#ifdef __cplusplus
+#define CUBINET_NOEXCEPT noexcept
+#define CUBINET_ALL_ZERO \
+  {}
+extern "C" {
+#else
+#define CUBINET_NOEXCEPT
+#define CUBINET_ALL_ZERO \
+  { 0 }
+#endif
+
+/* Rises when a program built against an older header would no longer work; functions and fields are
+ * added without that. A program that opens the library by itself compares the two. */
+#define CUBINET_C_ABI_VERSION 1
+CUBINET_API uint32_t cubinet_c_abi_version(void) CUBINET_NOEXCEPT;
+/* The library's release: "0.1.0". */
+CUBINET_API const char* cubinet_version(void) CUBINET_NOEXCEPT;
+
+/* ---- Errors ---- */
+
+/* Numbers never change; further ones may be added. Fixed width, as all enumerations here. */
+typedef int32_t cubinet_status;
+enum {
+  CUBINET_OK = 0,
+  CUBINET_INVALID_ARGUMENT = 1, /* a constant, size, option or launch argument that is not right */
+  CUBINET_UNKNOWN_TEMPLATE = 2, /* no template of that name */
+  CUBINET_INVALID_TEMPLATE = 3, /* a manifest or an include that is refused */
+  CUBINET_UNSUPPORTED_ARCH = 4, /* template, compiler and architecture do not go together */
+  CUBINET_NO_COMPILER = 5,      /* NVRTC is needed and was not found */
+  CUBINET_COMPILE_FAILED = 6,   /* the compiler refused; the log and the reproduction are set */
+  CUBINET_FROZEN_MISS = 7,      /* mode frozen, and the kernel is not in the cache */
+  CUBINET_NO_DRIVER = 8,        /* the CUDA driver was not found, or no device answers */
+  CUBINET_DRIVER = 9,           /* a driver call failed */
+  CUBINET_SHUTTING_DOWN = 10,   /* process exit has begun */
+  CUBINET_IO = 11,              /* a file that the caller named could not be read or written */
+  CUBINET_INTERNAL = 12         /* a broken promise of this library, or no memory */
+};
+
+/* "compile_failed"; "ok" for CUBINET_OK, "unknown" for a number that the library does not know. */
+CUBINET_API const char* cubinet_status_name(cubinet_status status) CUBINET_NOEXCEPT;
+
+/* The last failure of the calling thread: one line that says what was tried, why it failed and what
+ * to do; the whole compiler log; the path of a .cu file that reproduces the failure with nvcc.
+ * Returns: "" where there is none, never NULL; valid until the next failure in this thread. */
+CUBINET_API const char* cubinet_last_error(void) CUBINET_NOEXCEPT;
+CUBINET_API const char* cubinet_last_error_log(void) CUBINET_NOEXCEPT;
+CUBINET_API const char* cubinet_last_error_reproduction(void) CUBINET_NOEXCEPT;
+
+/* ---- Values ---- */
+
+typedef int32_t cubinet_dtype; /* 0 is none */
+enum {
+  CUBINET_F32 = 1,
+  CUBINET_F16 = 2,
+  CUBINET_BF16 = 3,
+  CUBINET_E4M3 = 4,
+  CUBINET_E5M2 = 5,
+  CUBINET_I32 = 6,
+  CUBINET_I8 = 7,
+  CUBINET_U8 = 8
+};
+
+typedef int32_t cubinet_value_kind;
+enum {
+  CUBINET_VALUE_BOOL = 1,  /* number is 0 or 1 */
+  CUBINET_VALUE_INT = 2,   /* number */
+  CUBINET_VALUE_DTYPE = 3, /* number is a cubinet_dtype */
+  CUBINET_VALUE_TEXT = 4   /* text: an enumerator, or a dtype by name ("bf16") */
+};
+
+/* One named compile-time constant; bool and integer never convert into each other. Never grows. */
+typedef struct cubinet_constant {
+  const char* name;
+  const char* text; /* of CUBINET_VALUE_TEXT, else unused */
+  int64_t number;   /* of the other kinds */
+  cubinet_value_kind kind;
+  int32_t reserved; /* 0 */
+} cubinet_constant;
+
+static inline cubinet_constant cubinet_constant_of(const char* name, cubinet_value_kind kind,
+                                                   int64_t number, const char* text) {
+  cubinet_constant constant = CUBINET_ALL_ZERO;
+  constant.name = name;
+  constant.text = text;
+  constant.number = number;
+  constant.kind = kind;
+  return constant;
+}
+static inline cubinet_constant cubinet_bool(const char* name, bool value) {
+  return cubinet_constant_of(name, CUBINET_VALUE_BOOL, value ? 1 : 0, NULL);
+}
+static inline cubinet_constant cubinet_int(const char* name, int64_t value) {
+  return cubinet_constant_of(name, CUBINET_VALUE_INT, value, NULL);
+}
+static inline cubinet_constant cubinet_type(const char* name, cubinet_dtype value) {
+  return cubinet_constant_of(name, CUBINET_VALUE_DTYPE, value, NULL);
+}
+static inline cubinet_constant cubinet_text(const char* name, const char* value) {
+  return cubinet_constant_of(name, CUBINET_VALUE_TEXT, 0, value);
+}
+
+/* One run-time size that may steer a tunable, and never is part of a key. Never grows. */
+typedef struct cubinet_size {
+  const char* name;
+  int64_t value;
+} cubinet_size;
+
+/* ---- Runtime ---- */
+
+typedef struct cubinet_runtime cubinet_runtime;
+
+typedef int32_t cubinet_mode; /* what a miss in the cache does */
+enum {
+  CUBINET_MODE_AUTO = 0,     /* compile it and publish it */
+  CUBINET_MODE_READONLY = 1, /* compile it, write nothing to disk */
+  CUBINET_MODE_FROZEN = 2    /* CUBINET_FROZEN_MISS */
+};
+
+typedef int32_t cubinet_toolchain_policy; /* whose output may answer for the compiler at hand */
+enum {
+  CUBINET_TOOLCHAIN_EXACT = 0,   /* the very same build of NVRTC */
+  CUBINET_TOOLCHAIN_RELEASE = 1, /* the same major.minor release */
+  CUBINET_TOOLCHAIN_ANY = 2      /* whatever the driver can load */
+};
+
+typedef int32_t cubinet_log_level;
+enum {
+  CUBINET_LOG_DEFAULT = 0, /* warning */
+  CUBINET_LOG_DEBUG = 1,
+  CUBINET_LOG_INFO = 2,
+  CUBINET_LOG_WARNING = 3,
+  CUBINET_LOG_ERROR = 4,
+  CUBINET_LOG_OFF = 5
+};
+
+/* Receives one line per event, without a newline; the line is valid during the call. Called from
+ * any thread, until the Runtime is destroyed. Must not throw or longjmp. */
+typedef void (*cubinet_log_function)(void* user, cubinet_log_level level, const char* line);
+
+#define CUBINET_NO_WAIT (-1)
+
+/* The fields of jit::RuntimeOptions, where each is explained. */
+typedef struct cubinet_runtime_options {
+  size_t struct_bytes;
+  const char* cache_dir;            /* optional: found as the README's table says */
+  const char* const* template_path; /* directories; optional */
+  size_t template_path_count;
+  const char* nvrtc;            /* optional: searched */
+  const char* driver;           /* optional: libcuda.so.1 */
+  const char* cuda_home;        /* optional: searched */
+  const char* reproduction_dir; /* optional: <cache_dir>/failed */
+  int64_t lock_timeout_ms;      /* 0: 30000; CUBINET_NO_WAIT: compile at once */
+  cubinet_log_function log;     /* optional: stderr */
+  void* log_user;               /* handed to log */
+  cubinet_log_level log_level;
+  cubinet_mode mode;
+  cubinet_toolchain_policy toolchain_policy;
+  int32_t memory_only; /* 1: keep kernels in memory only; touch no disk */
+  int32_t trust_group; /* 1: trust a directory that its group may write to */
+  int32_t reserved;    /* 0 */
+} cubinet_runtime_options;
+
+/* Makes a Runtime that reads no CUBINET_* variable; `options` may be NULL. */
+CUBINET_API cubinet_status cubinet_runtime_create(const cubinet_runtime_options* options,
+                                                  cubinet_runtime** runtime) CUBINET_NOEXCEPT;
+/* Fills options that were initialised with what CUBINET_* variables say now, to be changed at will.
+ * Its strings are valid until this thread calls the function again. */
+CUBINET_API cubinet_status
+cubinet_runtime_options_from_environment(cubinet_runtime_options* options) CUBINET_NOEXCEPT;
+/* The process-wide Runtime of jit::get_kernel, made from the environment at its first use. */
+CUBINET_API cubinet_status cubinet_runtime_shared(cubinet_runtime** runtime) CUBINET_NOEXCEPT;
+/* Ends a Runtime and every kernel of it; NULL and the shared one are left alone. Requires: nothing
+ * uses it or its kernels any more, and launched ones have finished. */
+CUBINET_API void cubinet_runtime_destroy(cubinet_runtime* runtime) CUBINET_NOEXCEPT;
+
+/* Adds the templates below `directory`, as jit::Runtime::add_templates does. */
+CUBINET_API cubinet_status cubinet_add_templates(cubinet_runtime* runtime,
+                                                 const char* directory) CUBINET_NOEXCEPT;
+
+/* The fields of jit::Stats: what a Runtime did; each number only grows. */
+typedef struct cubinet_stats {
+  size_t struct_bytes;
+  uint64_t disk_hits;
+  uint64_t misses;
+  uint64_t compiles;
+  uint64_t compile_failures;
+  uint64_t published;
+  uint64_t publish_failures;
+  uint64_t quarantined;
+  uint64_t lock_waits;
+  uint64_t lock_timeouts;
+} cubinet_stats;
+
+CUBINET_API cubinet_status cubinet_runtime_stats(cubinet_runtime* runtime,
+                                                 cubinet_stats* stats) CUBINET_NOEXCEPT;
+
+/* The ordinal of the calling thread's current device; -1 where no context is current. */
+CUBINET_API cubinet_status cubinet_current_device(cubinet_runtime* runtime,
+                                                  int32_t* device) CUBINET_NOEXCEPT;
+
+/* ---- Kernels ---- */
+
+/* A loaded kernel, valid while its Runtime lives; there is nothing to free. The same kernel has the
+ * same address. */
+typedef struct cubinet_kernel cubinet_kernel;
+
+typedef int32_t cubinet_debug;
+enum { CUBINET_DEBUG_NONE = 0, CUBINET_DEBUG_LINEINFO = 1, CUBINET_DEBUG_FULL = 2 };
+
+/* Which kernel. `constants` gives every shape constant without a default; `sizes` are optional. */
+typedef struct cubinet_request {
+  size_t struct_bytes;
+  const char* name; /* of the template */
+  const cubinet_constant* constants;
+  size_t constant_count;
+  const cubinet_size* sizes;
+  size_t size_count;
+  int32_t has_device; /* 1: for `device`; 0: for the current context's */
+  int32_t device;     /* ordinal */
+  cubinet_debug debug;
+  int32_t reserved; /* 0 */
+} cubinet_request;
+
+/* Gets the kernel, building it at most once per machine, ready in the calling context: as
+ * jit::Runtime::get_kernel. */
+CUBINET_API cubinet_status cubinet_get_kernel(cubinet_runtime* runtime,
+                                              const cubinet_request* request,
+                                              const cubinet_kernel** kernel) CUBINET_NOEXCEPT;
+/* The same, but never waits for a compiler: *kernel is NULL unless it is in memory or on disk. */
+CUBINET_API cubinet_status cubinet_try_get_kernel(cubinet_runtime* runtime,
+                                                  const cubinet_request* request,
+                                                  const cubinet_kernel** kernel) CUBINET_NOEXCEPT;
+/* Starts getting the kernel in the background; a bad request is refused at once. */
+CUBINET_API cubinet_status cubinet_prefetch(cubinet_runtime* runtime,
+                                            const cubinet_request* request) CUBINET_NOEXCEPT;
+
+/* The fields of jit::PrecompileReport. Its strings are valid until this thread's next successful
+ * cubinet_precompile. */
+typedef struct cubinet_precompile_report {
+  size_t struct_bytes;
+  const char* name;
+  const char* signature;
+  const char* arch;
+  const char* key;   /* 64 hex digits */
+  double compile_ms; /* of the compile that made it, also on a hit */
+  uint64_t cubin_bytes;
+  uint32_t registers;
+  uint32_t smem_bytes;
+  uint32_t spill_bytes;
+  int32_t hit;
+} cubinet_precompile_report;
+
+/* Puts the kernel for `arch` ("sm_90a") into the cache; needs neither driver nor GPU, and the
+ * request names no device. `report` may be NULL. */
+CUBINET_API cubinet_status cubinet_precompile(cubinet_runtime* runtime,
+                                              const cubinet_request* request, const char* arch,
+                                              cubinet_precompile_report* report) CUBINET_NOEXCEPT;
+
+/* The fields of jit::KernelInfo. Its strings live as long as the kernel. */
+typedef struct cubinet_kernel_info {
+  size_t struct_bytes;
+  const char* name;
+  const char* signature; /* template[constants]@arch */
+  const char* symbol;    /* what a profiler shows */
+  const char* arch;
+  size_t constant_count;
+  uint32_t params_bytes; /* sizeof the Params struct that the kernel takes */
+  uint32_t registers;    /* per thread */
+  uint32_t smem_bytes;   /* static shared memory per block */
+  uint32_t spill_bytes;  /* per thread */
+  uint32_t max_threads;  /* largest block */
+  uint32_t reserved;     /* 0 */
+} cubinet_kernel_info;
+
+CUBINET_API cubinet_status cubinet_kernel_describe(const cubinet_kernel* kernel,
+                                                   cubinet_kernel_info* info) CUBINET_NOEXCEPT;
+/* A constant as it was resolved, chosen tunables included: the one at `index` below constant_count,
+ * in the manifest's order, or the one of a name. Its strings live until the process ends. */
+CUBINET_API cubinet_status cubinet_kernel_constant_at(const cubinet_kernel* kernel, size_t index,
+                                                      cubinet_constant* constant) CUBINET_NOEXCEPT;
+CUBINET_API cubinet_status cubinet_kernel_constant(const cubinet_kernel* kernel, const char* name,
+                                                   cubinet_constant* constant) CUBINET_NOEXCEPT;
+
+/* CUDA's stream handle: cudaStream_t and CUstream are pointers to it. NULL is the default stream.
+ */
+struct CUstream_st;
+typedef struct CUstream_st* cubinet_stream;
+
+typedef struct cubinet_dim3 {
+  uint32_t x, y, z;
+} cubinet_dim3;
+
+/* The fields of jit::LaunchConfig. */
+typedef struct cubinet_launch_config {
+  size_t struct_bytes;
+  cubinet_stream stream;
+  cubinet_dim3 grid;              /* blocks; each at least 1 */
+  cubinet_dim3 block;             /* threads; each at least 1 */
+  cubinet_dim3 cluster;           /* blocks; 0, 0, 0: no cluster */
+  uint32_t smem_bytes;            /* dynamic shared memory */
+  int32_t programmatic_dependent; /* 1: may start before its predecessor in the stream ends */
+  int32_t reserved;               /* 0 */
+} cubinet_launch_config;
+
+/* Launches with the kernel's Params struct, copied from `params`. Asynchronous, like any launch.
+ * Errors: CUBINET_INVALID_ARGUMENT where params_bytes is not what the kernel takes. */
+CUBINET_API cubinet_status cubinet_kernel_launch(const cubinet_kernel* kernel,
+                                                 const cubinet_launch_config* config,
+                                                 const void* params,
+                                                 size_t params_bytes) CUBINET_NOEXCEPT;
+/* Makes the kernel ready in the current context, so that no later launch there loads anything. */
+CUBINET_API cubinet_status cubinet_kernel_prepare(const cubinet_kernel* kernel) CUBINET_NOEXCEPT;
+/* Blocks of `threads` that one multiprocessor of the current device holds at once. */
+CUBINET_API cubinet_status cubinet_kernel_max_active_blocks(const cubinet_kernel* kernel,
+                                                            int32_t threads, size_t smem_bytes,
+                                                            int32_t* blocks) CUBINET_NOEXCEPT;
+
+/* ---- Defaults ---- */
+
+#define CUBINET_DEFINE_INIT(type)         \
+  static inline type type##_init(void) {  \
+    type defaults = CUBINET_ALL_ZERO;     \
+    defaults.struct_bytes = sizeof(type); \
+    return defaults;                      \
+  }
+CUBINET_DEFINE_INIT(cubinet_runtime_options)
+CUBINET_DEFINE_INIT(cubinet_stats)
+CUBINET_DEFINE_INIT(cubinet_request)
+CUBINET_DEFINE_INIT(cubinet_precompile_report)
+CUBINET_DEFINE_INIT(cubinet_kernel_info)
+CUBINET_DEFINE_INIT(cubinet_launch_config)
+
+#ifdef __cplusplus
+}
+#endif
+
+#include "jit/kernels/merge_attn_states.h"
+
+#endif /* CUBINET_JIT_C_H */

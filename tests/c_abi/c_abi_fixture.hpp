@@ -1,0 +1,69 @@
+// What the tests of this layer share: a Runtime behind a C handle.
+#pragma once
+
+#include <array>
+#include <catch2/catch_test_macros.hpp>
+#include <string>
+
+#include "jit/c.h"
+#include "runtime/runtime_fixture.hpp"
+
+namespace jit::testing {
+
+// CScene is a fresh machine as a C program meets it.
+class CScene : public Scene {
+ public:
+  explicit CScene(std::vector<FakeDevice> devices = {FakeDevice{}}) : Scene(std::move(devices)) {
+    cache = (directory / "cache").string();
+    templates = (directory / "templates").string();
+    path = {templates.c_str()};
+    c_options.cache_dir = cache.c_str();
+    c_options.driver = JIT_TEST_FAKE_CUDA;
+    c_options.template_path = path.data();
+    c_options.template_path_count = path.size();
+    c_options.log_level = CUBINET_LOG_OFF;
+  }
+  ~CScene() { cubinet_runtime_destroy(runtime_); }
+  CScene(const CScene&) = delete;
+  CScene& operator=(const CScene&) = delete;
+
+  cubinet_runtime* runtime() {
+    if (runtime_ == nullptr) {
+      REQUIRE(cubinet_runtime_create(&c_options, &runtime_) == CUBINET_OK);
+    }
+    return runtime_;
+  }
+  const cubinet_kernel* kernel() {
+    const cubinet_kernel* found = nullptr;
+    CAPTURE(cubinet_last_error());
+    REQUIRE(cubinet_get_kernel(runtime(), &request, &found) == CUBINET_OK);
+    return found;
+  }
+
+  cubinet_runtime_options c_options = cubinet_runtime_options_init();
+  std::array<cubinet_constant, 3> constants{cubinet_int("SIZE", 128),
+                                            cubinet_type("ELEMENT_TYPE_OF_INPUT", CUBINET_I32),
+                                            cubinet_bool("FLAG", true)};
+  cubinet_request request = [this] {
+    cubinet_request made = cubinet_request_init();
+    made.name = "tiny";
+    made.constants = constants.data();
+    made.constant_count = constants.size();
+    return made;
+  }();
+
+ private:
+  std::string cache;
+  std::string templates;
+  std::array<const char*, 1> path{};
+  cubinet_runtime* runtime_ = nullptr;
+};
+
+// Whether the last error of this thread says `part`.
+inline bool last_error_says(std::string_view part) {
+  const std::string_view text = cubinet_last_error();
+  UNSCOPED_INFO(text);
+  return text.find(part) != std::string_view::npos;
+}
+
+}  // namespace jit::testing

@@ -1,18 +1,23 @@
 /* The C interface: Runtime, kernels and the shipped front ends, for C and for every language that
  * calls C. C11, and C++ as well; needs no CUDA header.
  *
- * Errors:   a function returns CUBINET_OK or the status of its error, and then cubinet_last_error()
- *           says what happened. No C++ exception leaves any function. On failure a Runtime or
- * kernel that was to be returned is NULL, and no other output is touched. Structs:  one that may
- * grow begins with struct_bytes, set by its cubinet_..._init() function; all other fields zero are
- * its defaults, and a field that a later release adds is zero by default. So a program and a
- * library of different releases work together: fields that an older program does not have are
- * defaulted; fields that an older library does not know must be zero, else CUBINET_INVALID_ARGUMENT
- * names both sizes. In what a function fills, fields that the library does not know become zero.
- * Strings:  NUL-terminated. What goes in is copied before the call returns. NULL is refused unless
- *           the field is optional, and then is as good as "".
- * Threads:  every function may be called from any thread.
- * Ownership: only a Runtime that was created is destroyed; all else belongs to a Runtime. */
+ * Errors:  a function returns CUBINET_OK or the status of its error, and then cubinet_last_error()
+ *          says what happened. No C++ exception leaves any function. On failure a Runtime or kernel
+ *          that was to be returned is NULL, and no other output is touched.
+ *
+ * Structs: one that may grow begins with struct_bytes, set by its cubinet_..._init() function; all
+ *          other fields zero are its defaults, and a field that a later release adds defaults at
+ *          zero. So programs and libraries of different releases work together: fields that an
+ *          older program does not have are defaulted; fields that an older library does not know
+ *          must be zero, else CUBINET_INVALID_ARGUMENT names both sizes. In what a function fills,
+ *          fields that the library does not know become zero.
+ *
+ * Strings: NUL-terminated. What goes in is copied before the call returns. NULL is refused unless
+ *          the field is optional, and then is as good as "".
+ *
+ * Threads: every function may be called from any thread.
+ *
+ * Owners:  only a Runtime that was created is destroyed; all else belongs to a Runtime. */
 #ifndef CUBINET_JIT_C_H
 #define CUBINET_JIT_C_H
 

@@ -13,7 +13,8 @@ kernels::MergeAttnStatesArgs read_args(const cubinet_merge_attn_states_args& giv
   // Names every field, so that one more in MergeAttnStatesArgs does not compile here.
   auto& [num_tokens, num_heads, head_size, input_type, prefix_output, suffix_output, prefix_lse,
          suffix_lse, output, output_lse, output_scale, input_head_stride, output_head_stride,
-         num_context_tokens, programmatic_dependent] = args;
+         num_context_tokens, output_group_scales, output_group_size, output_scale_token_stride,
+         output_scale_group_stride, use_ue8m0_scales, programmatic_dependent] = args;
   num_tokens = from.num_tokens;
   num_heads = from.num_heads;
   head_size = from.head_size;
@@ -25,6 +26,11 @@ kernels::MergeAttnStatesArgs read_args(const cubinet_merge_attn_states_args& giv
   output = from.output;
   output_lse = from.output_lse;
   output_scale = from.output_scale;
+  output_group_scales = from.output_group_scales;
+  output_group_size = from.output_group_size;
+  output_scale_token_stride = from.output_scale_token_stride;
+  output_scale_group_stride = from.output_scale_group_stride;
+  use_ue8m0_scales = read_flag({kName, "use_ue8m0_scales"}, from.use_ue8m0_scales);
   input_head_stride = from.input_head_stride;
   output_head_stride = from.output_head_stride;
   if (read_flag({kName, "has_num_context_tokens"}, from.has_num_context_tokens)) {
@@ -32,7 +38,6 @@ kernels::MergeAttnStatesArgs read_args(const cubinet_merge_attn_states_args& giv
   }
   programmatic_dependent =
       read_flag({kName, "programmatic_dependent"}, from.programmatic_dependent);
-  read_reserved(kName, from.reserved);
   return args;
 }
 

@@ -64,6 +64,27 @@ TEST_CASE("a merge through C launches with every operand it was given") {
   CHECK(params.num_heads.divisor == 3);
 }
 
+TEST_CASE("a merge with scales of groups through C hands those on") {
+  CScene scene;
+  cubinet_merge_attn_states_args args = some_args();
+  args.output_scale = nullptr;
+  args.output_group_scales = reinterpret_cast<float*>(0x8000);
+  args.output_group_size = 64;
+  args.output_scale_token_stride = 1;
+  args.output_scale_group_stride = 8;
+  args.use_ue8m0_scales = 1;
+  CAPTURE(cubinet_last_error());
+  REQUIRE(cubinet_merge_attn_states(scene.runtime(), &args,
+                                    reinterpret_cast<cubinet_stream>(0x40)) == CUBINET_OK);
+  const auto params = launched(scene);
+  CHECK(params.output_group_scales == args.output_group_scales);
+  CHECK(params.output_scale_token_stride == 1);
+  CHECK(params.output_scale_group_stride == 8);
+  args.use_ue8m0_scales = 2;
+  CHECK(cubinet_merge_attn_states(scene.runtime(), &args, nullptr) == CUBINET_INVALID_ARGUMENT);
+  CHECK(last_error_says("use_ue8m0_scales is 2"));
+}
+
 TEST_CASE("a merge through C is refused in the front end's words") {
   CScene scene;
   cubinet_merge_attn_states_args args = some_args();

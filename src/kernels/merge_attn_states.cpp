@@ -149,6 +149,7 @@ void check_memory(const MergeAttnStatesArgs& args) {
   const bool fp8 = has_fp8_output(args);
   check_stride("input_head_stride", args.input_head_stride, args.head_size, pack);
   check_stride("output_head_stride", args.output_head_stride, args.head_size, pack);
+  if (args.output_group_size != 0) check_scale_strides(args);
   check_pointer("prefix_output", args.prefix_output, 16);
   check_pointer("suffix_output", args.suffix_output, 16);
   check_pointer("prefix_lse", args.prefix_lse, 4);
@@ -156,9 +157,9 @@ void check_memory(const MergeAttnStatesArgs& args) {
   check_pointer("output", args.output, fp8 ? static_cast<std::size_t>(pack) : 16);
   if (args.output_lse != nullptr) check_pointer("output_lse", args.output_lse, 4);
   if (args.output_scale != nullptr) check_pointer("output_scale", args.output_scale, 4);
-  if (args.output_group_size == 0) return;
-  check_pointer("output_group_scales", args.output_group_scales, 4);
-  check_scale_strides(args);
+  if (args.output_group_size != 0) {
+    check_pointer("output_group_scales", args.output_group_scales, 4);
+  }
 }
 
 unsigned int stride_or(std::int64_t stride, std::int64_t head_size) {

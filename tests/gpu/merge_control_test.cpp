@@ -119,6 +119,73 @@ const std::vector<Sabotage>& sabotages() {
   return all;
 }
 
+// ---- Scales of groups ----
+
+void change_scale(MergeOutcome& outcome, std::uint64_t index,
+                  const std::function<float(float)>& to) {
+  std::byte* const place = outcome.scales.payload().data() + index * sizeof(float);
+  float scale = 0;
+  std::memcpy(&scale, place, sizeof(scale));
+  scale = to(scale);
+  std::memcpy(place, &scale, sizeof(scale));
+}
+
+// Rows whose token has no context are copies, whose scales are exact.
+std::uint64_t last_scale(const MergeCase& merge) {
+  return (merge.tokens - 1) * merge.scale_token_stride() +
+         (merge.scales_per_token() - 1) * merge.scale_group_stride();
+}
+
+const std::vector<Sabotage>& scale_sabotages() {
+  static const std::vector<Sabotage> all{
+      {"the scales of two groups exchanged",
+       [](const MergeCase& m, const MergeInputs&, MergeOutcome& o) {
+         auto bytes = o.scales.payload();
+         const auto at = static_cast<std::ptrdiff_t>(m.scale_group_stride() * sizeof(float));
+         std::swap_ranges(bytes.begin(), bytes.begin() + 4, bytes.begin() + at);
+         // Power-of-two scales may well be the same.
+         if (m.ue8m0) change_scale(o, 0, [](float scale) { return scale * 2; });
+       }},
+      {"a scale rounded down",
+       [](const MergeCase&, const MergeInputs&, MergeOutcome& o) {
+         change_scale(o, 0, [](float s) { return std::ldexp(s, -1); });
+       }},
+      {"the scale of a copy one unit away",
+       [](const MergeCase& m, const MergeInputs&, MergeOutcome& o) {
+         change_scale(o, last_scale(m), [](float s) { return std::nextafter(s, 0.0F); });
+       }},
+      {"a scale not written",
+       [](const MergeCase& m, const MergeInputs&, MergeOutcome& o) {
+         std::fill_n(o.scales.payload().begin() +
+                         static_cast<std::ptrdiff_t>(last_scale(m) * sizeof(float)),
+                     sizeof(float), m.poison);
+       }},
+      {"the padding of a column of scales written",
+       [](const MergeCase& m, const MergeInputs&, MergeOutcome& o) {
+         o.scales.payload()[m.tokens * sizeof(float)] ^= std::byte{1};
+       }},
+      {"one byte past the scales written",
+       [](const MergeCase&, const MergeInputs&, MergeOutcome& o) {
+         o.scales.bytes[o.scales.bytes.size() - kGuardBytes] ^= std::byte{1};
+       }},
+  };
+  return all;
+}
+
+void check_sabotages(const MergeCase& merge, const std::vector<Sabotage>& sabotages,
+                     const StreamOwner& stream) {
+  const MergeInputs inputs = make_inputs(merge);
+  const MergeOutcome right = run_merge(runtime(), merge, inputs, stream);
+  CAPTURE(merge.text());
+  CHECK(judge(merge, inputs, right).wrong == "");
+  for (const Sabotage& sabotage : sabotages) {
+    MergeOutcome wrong = right;
+    sabotage.apply(merge, inputs, wrong);
+    CAPTURE(sabotage.name);
+    CHECK(judge(merge, inputs, wrong).wrong != "");
+  }
+}
+
 // The codes of merging in bf16 first and quantising the rounded values afterwards.
 std::vector<std::uint8_t> unfused_codes(const MergeCase& merge, const MergeInputs& inputs,
                                         const StreamOwner& stream) {
@@ -141,16 +208,22 @@ TEST_CASE("the check finds every kind of wrong result", "[merge][control]") {
   for (const DType type : {f32, f16, bf16}) {
     for (const std::optional<float> scale : {std::optional<float>{}, std::optional<float>{0.1F}}) {
       const MergeCase merge = ordinary_case(type, scale);
-      const MergeInputs inputs = make_inputs(merge);
-      const MergeOutcome right = run_merge(runtime(), merge, inputs, stream);
-      CAPTURE(merge.text());
-      CHECK(judge(merge, inputs, right).wrong == "");
-      for (const Sabotage& sabotage : sabotages()) {
-        MergeOutcome wrong = right;
-        sabotage.apply(merge, inputs, wrong);
-        CAPTURE(sabotage.name);
-        CHECK(judge(merge, inputs, wrong).wrong != "");
-      }
+      check_sabotages(merge, sabotages(), stream);
+    }
+  }
+}
+
+TEST_CASE("the check finds every kind of wrong result with scales of groups", "[merge][control]") {
+  const StreamOwner stream(driver());
+  for (const DType type : {f32, f16, bf16}) {
+    for (const bool ue8m0 : {false, true}) {
+      MergeCase merge = ordinary_case(type, std::nullopt);
+      merge.group = 64;
+      merge.ue8m0 = ue8m0;
+      merge.layout = ScaleLayout::kAlignedColumn;
+      merge.context = 10;
+      check_sabotages(merge, sabotages(), stream);
+      check_sabotages(merge, scale_sabotages(), stream);
     }
   }
 }

@@ -28,7 +28,8 @@ MergeDevice::MergeDevice(Driver& driver, const MergeCase& merge, const MergeInpu
       output_(driver, poison(merge, merge.output_bytes()), output_shift(merge)),
       output_lse_(driver, poison(merge, merge.rows() * sizeof(float)), merge.shifted ? 8 : 0),
       scale_(driver, bytes_in(std::vector<float>{merge.scale.value_or(1.0F)}),
-             merge.shifted ? 4 : 0) {
+             merge.shifted ? 4 : 0),
+      scales_(driver, poison(merge, merge.scale_bytes()), merge.shifted ? 4 : 0) {
   // A copy from pageable memory may still be under way, and the tests' streams do not wait for it.
   synchronize(driver);
 }
@@ -45,7 +46,16 @@ kernels::MergeAttnStatesArgs MergeDevice::args() const {
   args.suffix_lse = suffix_lse_.as<float>();
   args.output = output_.as<void>();
   if (merge_.has_lse) args.output_lse = output_lse_.as<float>();
-  if (merge_.fp8()) args.output_scale = scale_.as<float>();
+  if (merge_.scale) args.output_scale = scale_.as<float>();
+  if (merge_.group != 0) {
+    args.output_group_scales = scales_.as<float>();
+    args.output_group_size = merge_.group;
+    args.use_ue8m0_scales = merge_.ue8m0;
+  }
+  if (merge_.layout != ScaleLayout::kRowMajor) {
+    args.output_scale_token_stride = static_cast<std::int64_t>(merge_.scale_token_stride());
+    args.output_scale_group_stride = static_cast<std::int64_t>(merge_.scale_group_stride());
+  }
   if (merge_.input_stride != merge_.head_size) args.input_head_stride = merge_.input_stride;
   if (merge_.output_stride != merge_.head_size) args.output_head_stride = merge_.output_stride;
   if (merge_.context) args.num_context_tokens = *merge_.context;
@@ -55,7 +65,8 @@ kernels::MergeAttnStatesArgs MergeDevice::args() const {
 
 MergeOutcome MergeDevice::download() const {
   return {prefix_.download(),     suffix_.download(), prefix_lse_.download(),
-          suffix_lse_.download(), output_.download(), output_lse_.download()};
+          suffix_lse_.download(), output_.download(), output_lse_.download(),
+          scales_.download()};
 }
 
 MergeOutcome run_merge(Runtime& runtime, const MergeCase& merge, const MergeInputs& inputs,

@@ -24,6 +24,7 @@ class MergeDevice {
   GuardedBuffer output_;
   GuardedBuffer output_lse_;
   GuardedBuffer scale_;
+  GuardedBuffer scales_;
 };
 
 // Launches the case through the front end and waits for it.

@@ -12,6 +12,7 @@
 #include "gpu/child_process.hpp"
 #include "gpu/gpu.hpp"
 #include "gpu/merge_device.hpp"
+#include "gpu/merge_group_plan.hpp"
 #include "gpu/merge_plan.hpp"
 
 namespace jit::test {
@@ -24,23 +25,31 @@ unsigned process_count() {
   return std::clamp(std::thread::hardware_concurrency(), 1U, kMaxProcesses);
 }
 
-std::array<Constant, 5> constants_of(const MergeSignature& signature) {
+std::array<Constant, 7> constants_of(const MergeSignature& signature) {
   return {{{"HEAD_SIZE", signature.head_size},
            {"INPUT_TYPE", signature.type},
            {"USE_FP8_OUTPUT", signature.fp8},
+           {"FP8_GROUP_SIZE", signature.group},
+           {"USE_UE8M0_SCALES", signature.ue8m0},
            {"HAS_OUTPUT_LSE", signature.has_lse},
            {"PROGRAMMATIC_DEPENDENT_LAUNCH", signature.programmatic}}};
 }
 
+// The plans that are run, each as a test of its own.
+std::vector<MergeCase> plan_of(const std::string& name, std::uint64_t seed) {
+  return name == "groups" ? plan_group_cases(seed) : plan_cases(seed);
+}
+
 // One process compiles one kernel at a time, so several do.
-void precompile(const std::filesystem::path& cache, const std::string& arch,
-                const std::filesystem::path& logs) {
+void precompile(const std::string& plan, const std::filesystem::path& cache,
+                const std::string& arch, const std::filesystem::path& logs) {
   const unsigned count = process_count();
   std::vector<ChildProcess> children;
   for (unsigned i = 0; i < count; ++i) {
     children.emplace_back("child: precompile a share of the plan",
                           Variables{{"CUBINET_TEST_CACHE", cache.native()},
                                     {"CUBINET_TEST_ARCH", arch},
+                                    {"CUBINET_TEST_PLAN", plan},
                                     {"CUBINET_TEST_SEED", std::to_string(run_seed())},
                                     {"CUBINET_TEST_SHARE", std::to_string(i)},
                                     {"CUBINET_TEST_SHARES", std::to_string(count)}},
@@ -71,8 +80,14 @@ class GridRun {
     for (const auto& [name, share] : shares_) {
       const double percent =
           100.0 * static_cast<double>(share.identical) / static_cast<double>(share.elements);
-      text += fmt::format("  {:10} {:>10} elements, {:.4f} % identical, worst LSE error {:.2g}\n",
+      text += fmt::format("  {:20} {:>10} elements, {:.4f} % identical, worst LSE error {:.2g}",
                           name, share.elements, percent, share.worst_lse_error);
+      if (share.scales != 0) {
+        text += fmt::format(", {} scales, {:.2f} % identical", share.scales,
+                            100.0 * static_cast<double>(share.identical_scales) /
+                                static_cast<double>(share.scales));
+      }
+      text += '\n';
     }
     return text;
   }
@@ -103,8 +118,13 @@ class GridRun {
   void add_share(const MergeCase& merge, const reference::MergeCheck& check) {
     const std::lock_guard lock(mutex_);
     ++done_;
-    reference::MergeCheck& share =
-        shares_[fmt::format("{}{}", name_of(merge.type), merge.fp8() ? "->e4m3" : "")];
+    std::string name = fmt::format("{}{}", name_of(merge.type), merge.fp8() ? "->e4m3" : "");
+    if (merge.group != 0) {
+      name += fmt::format(" group {}{}", merge.group, merge.ue8m0 ? " ue8m0" : "");
+    }
+    reference::MergeCheck& share = shares_[name];
+    share.scales += check.scales;
+    share.identical_scales += check.identical_scales;
     share.elements += check.elements;
     share.identical += check.identical;
     share.worst_lse_error = std::max(share.worst_lse_error, check.worst_lse_error);
@@ -119,6 +139,35 @@ class GridRun {
   std::map<std::string, reference::MergeCheck> shares_;
 };
 
+void run_plan(const std::string& plan) {
+  driver();
+  const Folder folder;
+  const std::vector<MergeCase> cases = plan_of(plan, run_seed());
+  const std::size_t signatures = signatures_of(cases).size();
+  const std::filesystem::path cache = folder.path() / "cache";
+  {
+    Runtime first(options_for(cache));
+    const auto constants = constants_of(signature_of(cases.front()));
+    const Kernel kernel =
+        first.get_kernel("merge_attn_states", std::span<const Constant>(constants));
+    precompile(plan, cache, kernel.info().arch, folder.path());
+  }
+
+  Runtime runtime(options_for(cache));
+  GridRun grid(runtime, cases);
+  grid.run();
+  fmt::print("strict grid, {}: {} calls of {} kernels; again with --rng-seed {}\n{}", plan,
+             grid.done(), signatures, run_seed(), grid.summary());
+  CHECK(grid.done() == cases.size());
+  for (std::size_t i = 0; i < std::min(grid.failures().size(), kMaxFailuresShown); ++i) {
+    FAIL_CHECK(grid.failures()[i]);
+  }
+  CHECK(grid.failures().empty());
+  // No token count, head count, stride, context or scale is part of a signature.
+  CHECK(runtime.stats().compiles == 0);
+  CHECK(runtime.stats().disk_hits == signatures);
+}
+
 }  // namespace
 
 TEST_CASE("child: precompile a share of the plan", "[.child]") {
@@ -126,9 +175,10 @@ TEST_CASE("child: precompile a share of the plan", "[.child]") {
   const auto share = std::stoul(required_variable("CUBINET_TEST_SHARE"));
   const auto shares = std::stoul(required_variable("CUBINET_TEST_SHARES"));
   const std::string arch = required_variable("CUBINET_TEST_ARCH");
+  const std::string plan = required_variable("CUBINET_TEST_PLAN");
   Runtime runtime(options_for(required_variable("CUBINET_TEST_CACHE")));
   std::size_t index = 0;
-  for (const MergeSignature& signature : signatures_of(plan_cases(seed))) {
+  for (const MergeSignature& signature : signatures_of(plan_of(plan, seed))) {
     if (index++ % shares != share) continue;
     const auto constants = constants_of(signature);
     const auto report =
@@ -139,32 +189,11 @@ TEST_CASE("child: precompile a share of the plan", "[.child]") {
 }
 
 TEST_CASE("merge_attn_states is right over the strict grid", "[merge][grid]") {
-  driver();
-  const Folder folder;
-  const std::vector<MergeCase> cases = plan_cases(run_seed());
-  const std::size_t signatures = signatures_of(cases).size();
-  const std::filesystem::path cache = folder.path() / "cache";
-  {
-    Runtime first(options_for(cache));
-    const auto constants = constants_of(signature_of(cases.front()));
-    const Kernel kernel =
-        first.get_kernel("merge_attn_states", std::span<const Constant>(constants));
-    precompile(cache, kernel.info().arch, folder.path());
-  }
+  run_plan("tensors");
+}
 
-  Runtime runtime(options_for(cache));
-  GridRun grid(runtime, cases);
-  grid.run();
-  fmt::print("strict grid: {} calls of {} kernels; again with --rng-seed {}\n{}", grid.done(),
-             signatures, run_seed(), grid.summary());
-  CHECK(grid.done() == cases.size());
-  for (std::size_t i = 0; i < std::min(grid.failures().size(), kMaxFailuresShown); ++i) {
-    FAIL_CHECK(grid.failures()[i]);
-  }
-  CHECK(grid.failures().empty());
-  // No token count, head count, stride, context or scale is part of a signature.
-  CHECK(runtime.stats().compiles == 0);
-  CHECK(runtime.stats().disk_hits == signatures);
+TEST_CASE("merge_attn_states is right over the grid of scales per group", "[merge][groups]") {
+  run_plan("groups");
 }
 
 }  // namespace jit::test

@@ -30,7 +30,8 @@ class LseSource {
     const Lses plain{normal_(engine_), normal_(engine_)};
     const float chance = uniform_(engine_);
     switch (pattern_) {
-      case LsePattern::kOrdinary: return ordinary(plain, chance);
+      case LsePattern::kOrdinary:
+      case LsePattern::kGroups: return ordinary(plain, chance);
       case LsePattern::kEmpty: return empty(plain, chance);
       case LsePattern::kExtreme: return extreme(plain, chance);
       case LsePattern::kNaN: return with_nan({plain.prefix * 8, plain.suffix * 8}, chance);
@@ -79,6 +80,7 @@ class LseSource {
   std::uniform_real_distribution<float> uniform_{0.0F, 1.0F};
 };
 
+constexpr std::uint32_t kBlock = 64;  // the smallest group
 constexpr std::size_t kPoolElements = std::size_t{1} << 16;
 
 // Normally distributed elements of a type, drawn once per run: a case picks from them at random.
@@ -136,9 +138,49 @@ class RowSource {
         reference::store_element(merge_.type, row, i, limited(bits, value));
       }
     }
+    if (!counts || merge_.pattern != LsePattern::kGroups) return;
+    for (std::uint32_t i = 0; i < merge_.head_size; i += kBlock) fill_block(row, i, engine_());
   }
 
  private:
+  // One block as a whole that is zero, not a number, tiny, huge, or has one large element.
+  void fill_block(std::byte* row, std::uint32_t begin, std::uint64_t bits) {
+    const std::uint32_t end = std::min(begin + kBlock, merge_.head_size);
+    const std::uint32_t chosen = begin + static_cast<std::uint32_t>(bits >> 32) % (end - begin);
+    const auto scale_all = [&](double factor) {
+      for (std::uint32_t i = begin; i < end; ++i) {
+        const double value = reference::load_element(merge_.type, row, i);
+        reference::store_element(merge_.type, row, i, value * factor);
+      }
+    };
+    const auto choose = [&](double value) {
+      reference::store_element(merge_.type, row, chosen, value);
+    };
+    switch (bits % 12) {
+      case 0: return scale_all(0.0);
+      case 1: return scale_all(kNaN);
+      case 2: return choose(kInfinity);
+      case 3: return choose(-kInfinity);
+      case 4: return choose(kNaN);
+      case 5: return choose(merge_.type == f16 ? 65504.0 : -3.3e38);
+      case 6: return scale_all(merge_.type == f16 ? 1e-7 : 1e-12);
+      case 7: return scale_all(merge_.type == f16 ? 1e-4 : 2e-10);
+      case 8: return choose(power_boundary(bits, 0));
+      case 9: return choose(power_boundary(bits, 1));
+      case 10: return choose(power_boundary(bits, -1));
+      default: return;
+    }
+  }
+
+  // 448 * 2^k, where power-of-two scales step, or the representable value next to it.
+  double power_boundary(std::uint64_t bits, int away) const {
+    const double value = std::ldexp(448.0, static_cast<int>((bits >> 8) % 7) - 6);
+    const int mantissa_bits =
+        merge_.type == f32 ? 23 : reference::format_of(merge_.type).mantissa_bits;
+    const double step = std::ldexp(value / 1.75, -mantissa_bits);
+    return (bits >> 16) % 2 == 0 ? value + away * step : -value - away * step;
+  }
+
   // fp16 ends at 65504: rounding to infinity is no part of what is tested.
   double limited(std::uint64_t bits, double value) const {
     const double odd = odd_value(merge_.pattern, bits / 16, value);

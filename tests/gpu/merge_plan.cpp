@@ -206,8 +206,10 @@ std::vector<MergeCase> plan_cases(std::uint64_t seed) {
 }
 
 MergeSignature signature_of(const MergeCase& merge) {
-  return {merge.type,         merge.fp8(),     merge.has_lse,
-          merge.programmatic, merge.head_size, merge.tokens <= kLargestDecode ? 1 : 4096};
+  return {merge.type,      merge.fp8(),
+          merge.group,     merge.ue8m0,
+          merge.has_lse,   merge.programmatic,
+          merge.head_size, merge.tokens <= kLargestDecode ? 1 : 4096};
 }
 
 std::set<MergeSignature> signatures_of(const std::vector<MergeCase>& cases) {

@@ -53,6 +53,8 @@ std::vector<MergeCase> plan_cases(std::uint64_t seed);
 struct MergeSignature {
   DType type;
   bool fp8;
+  std::uint32_t group;
+  bool ue8m0;
   bool has_lse;
   bool programmatic;
   std::uint32_t head_size;

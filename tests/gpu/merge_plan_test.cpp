@@ -1,6 +1,10 @@
 #include <catch2/catch_test_macros.hpp>
+#include <set>
+#include <string>
+#include <tuple>
 
 #include "gpu/gpu.hpp"
+#include "gpu/merge_group_plan.hpp"
 #include "gpu/merge_plan.hpp"
 
 namespace jit::test {
@@ -31,6 +35,37 @@ TEST_CASE("the plan has every kernel that the shape constants give", "[merge][pl
   CHECK(plain == 2 * 2 * 2 * (10 + 9 + 9));
   CHECK(cases.size() > 800);
   CHECK(cases.size() < 2000);
+}
+
+TEST_CASE("the public grid of groups is whole", "[merge][plan]") {
+  const std::vector<MergeCase> cases = public_group_cases(run_seed());
+  CHECK(cases.size() == 3 * 2 * 2 * 1 * 3 * 4 * 2);
+  std::set<std::string> texts;
+  for (const MergeCase& merge : cases) {
+    MergeCase without_seed = merge;
+    without_seed.seed = 0;
+    texts.insert(without_seed.text());
+    CHECK(merge.context_tokens() == merge.tokens / 2);
+  }
+  CHECK(texts.size() == cases.size());
+}
+
+TEST_CASE("the plan of groups has every kernel, pattern and layout", "[merge][plan]") {
+  const std::vector<MergeCase> cases = varied_group_cases(run_seed());
+  std::size_t plain = 0;
+  for (const MergeSignature& signature : signatures_of(cases)) plain += !signature.programmatic;
+  // 3 types x 11 pairs of head size and group x 2 kinds of scale x 2 LSE x 2 buckets; some have
+  // programmatic calls alone.
+  CHECK(plain > 3 * 11 * 2 * 2 * 2 - 20);
+  CHECK(plain <= 3 * 11 * 2 * 2 * 2);
+  std::set<std::tuple<DType, std::uint32_t, bool, LsePattern>> patterns;
+  std::set<std::tuple<DType, std::uint32_t, ScaleLayout>> layouts;
+  for (const MergeCase& merge : cases) {
+    patterns.insert({merge.type, merge.group, merge.ue8m0, merge.pattern});
+    layouts.insert({merge.type, merge.group, merge.layout});
+  }
+  CHECK(patterns.size() == 3 * 2 * 2 * 6);
+  CHECK(layouts.size() == 3 * 2 * 4);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@ set(CUBINET_TESTS_GPU
   merge_control_test.cpp
   merge_device.cpp
   merge_far_test.cpp
+  merge_group_plan.cpp
   merge_grid_test.cpp
   merge_inputs.cpp
   merge_plan.cpp

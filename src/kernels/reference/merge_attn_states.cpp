@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <limits>
 
@@ -24,6 +25,7 @@ struct Row {
   double prefix_weight = 0.0;
   double suffix_weight = 0.0;
   double lse = 0.0;
+  double distance = 0.0;  // of the two LSEs
 };
 
 Row weigh(const MergeProblem& problem, std::uint32_t token, std::uint64_t lse_index) {
@@ -39,7 +41,8 @@ Row weigh(const MergeProblem& problem, std::uint32_t token, std::uint64_t lse_in
   const double prefix_share = std::exp(prefix - largest);
   const double suffix_share = std::exp(suffix - largest);
   const double sum = prefix_share + suffix_share;
-  Row row{Source::kMerge, prefix_share / sum, suffix_share / sum, largest + std::log(sum)};
+  Row row{Source::kMerge, prefix_share / sum, suffix_share / sum, largest + std::log(sum),
+          std::fabs(prefix - suffix)};
   if (suffix - prefix > kSurelyEmpty) row.source = Source::kSuffix;
   if (prefix - suffix > kSurelyEmpty) row.source = Source::kPrefix;
   return row;
@@ -59,7 +62,20 @@ struct Element {
   double prefix = 0.0;
   double suffix = 0.0;
   double merged = 0.0;
+  double error = 0.0;  // how far fp32 may be from `merged`
 };
+
+// Units of 2^-24: the larger weight is off by up to 9 of them (exponential 4, sum 1, reciprocal 2),
+// the smaller by up to 12, and by 4 per unit of the exponent, which is rounded before it is raised;
+// products and sum add 2.
+double fp32_error(const Row& row, const Element& element) {
+  const double prefix = std::fabs(element.prefix * row.prefix_weight);
+  const double suffix = std::fabs(element.suffix * row.suffix_weight);
+  const double smaller = row.prefix_weight < row.suffix_weight ? prefix : suffix;
+  const double largest = std::max(std::fabs(element.prefix), std::fabs(element.suffix));
+  return 0x1p-24 * (14.0 * (prefix + suffix) + 4.0 * row.distance * smaller) +
+         kSmallestWeight * largest;
+}
 
 Element merge_element(const MergeProblem& problem, const Row& row, std::uint64_t index) {
   Element element;
@@ -75,6 +91,7 @@ Element merge_element(const MergeProblem& problem, const Row& row, std::uint64_t
     case Source::kNaN: element.merged = std::numeric_limits<double>::quiet_NaN(); break;
     case Source::kMerge:
       element.merged = element.prefix * row.prefix_weight + element.suffix * row.suffix_weight;
+      element.error = fp32_error(row, element);
       break;
   }
   return element;
@@ -84,14 +101,20 @@ std::uint32_t quantise(double scaled) {
   return std::isnan(scaled) ? 0x7EU : encode(kE4M3Format, scaled, Overflow::kSaturate);
 }
 
+// Where `code` lies among the values of e4m3 between those of `low` and `high`.
+bool is_between(double low, double high, std::uint8_t code) {
+  const double value = decode(kE4M3Format, code);
+  return decode(kE4M3Format, quantise(low)) <= value &&
+         value <= decode(kE4M3Format, quantise(high));
+}
+
 // +1 for the same bits, 0 within the tolerance, -1 wrong.
-int judge_fp8(const MergeProblem& problem, const Row& row, const Element& element,
-              std::uint8_t code) {
+int judge_fp8(const Row& row, const Element& element, float scale, std::uint8_t code) {
   if ((code & 0x7FU) == 0x7FU) return -1;
   const double merged = element.merged;
-  const float inverse = 1.0F / problem.output_scale;
+  const float inverse = 1.0F / scale;
   const bool exact = row.source != Source::kMerge || std::isnan(merged) || !std::isnormal(inverse);
-  double scaled = merged / static_cast<double>(problem.output_scale);
+  double scaled = merged / static_cast<double>(scale);
   const auto through_fp32 = static_cast<double>(static_cast<float>(merged) * inverse);
   if (exact) scaled = through_fp32;
   const std::uint32_t expected = quantise(scaled);
@@ -105,6 +128,19 @@ int judge_fp8(const MergeProblem& problem, const Row& row, const Element& elemen
     return (code & 0x7FU) == 0x7EU ? 0 : -1;
   }
   return !exact && steps == 1 ? 0 : -1;
+}
+
+// The same where a group's own scale may be so small that the error of fp32 is many codes.
+int judge_in_group(const Row& row, const Element& element, float scale, std::uint8_t code) {
+  const int verdict = judge_fp8(row, element, scale, code);
+  if (verdict >= 0 || row.source != Source::kMerge || !std::isfinite(element.merged)) {
+    return verdict;
+  }
+  const auto divisor = static_cast<double>(scale);
+  return is_between((element.merged - element.error) / divisor,
+                    (element.merged + element.error) / divisor, code)
+             ? 0
+             : -1;
 }
 
 int judge_same_type(const MergeProblem& problem, const Row& row, const Element& element,
@@ -143,6 +179,7 @@ struct Position {
   std::uint32_t token = 0;
   std::uint32_t head = 0;
   std::uint64_t row = 0;
+  Row weights;
 };
 
 void note(MergeCheck& check, const Position& at, const std::string& what) {
@@ -151,17 +188,86 @@ void note(MergeCheck& check, const Position& at, const std::string& what) {
       "token " + std::to_string(at.token) + ", head " + std::to_string(at.head) + ": " + what;
 }
 
-void check_row(const MergeProblem& problem, const Position& at, const Row& row, const void* output,
+// What is judged.
+struct Result {
+  const void* output = nullptr;
+  const float* lse = nullptr;
+  const float* group_scales = nullptr;
+};
+
+// One group of a row and the largest magnitudes that its values may have in fp32.
+struct Group {
+  std::uint32_t begin = 0;  // element of the row
+  std::uint32_t end = 0;
+  double absmax = 0.0;
+  double lowest = 0.0;
+  double highest = 0.0;
+};
+
+void check_scale(const MergeProblem& problem, const Position& at, const Group& group, float got,
+                 MergeCheck& check) {
+  ++check.scales;
+  if (got == scale_of_group(group.absmax, problem.ue8m0_scales)) ++check.identical_scales;
+  const float low = scale_of_group(group.lowest, problem.ue8m0_scales);
+  const float high = scale_of_group(group.highest, problem.ue8m0_scales);
+  if (low <= got && got <= high) return;
+  ++check.wrong_scales;
+  char text[160];
+  std::snprintf(text, sizeof(text), "the scale of elements %u to %u is %.9g, expected %.9g to %.9g",
+                group.begin, group.end - 1, static_cast<double>(got), static_cast<double>(low),
+                static_cast<double>(high));
+  note(check, at, text);
+}
+
+float check_group(const MergeProblem& problem, const Position& at, std::uint32_t begin,
+                  const Result& result, MergeCheck& check) {
+  Group group{begin, begin + problem.group_size};
+  bool has_largest = false;
+  const auto* const codes = static_cast<const std::uint8_t*>(result.output);
+  for (std::uint32_t i = group.begin; i < group.end; ++i) {
+    const Element element =
+        merge_element(problem, at.weights, at.row * problem.input_head_stride + i);
+    if (std::isnan(element.merged)) continue;
+    const double magnitude = std::fabs(element.merged);
+    const double error = std::isinf(magnitude) ? 0.0 : element.error;
+    group.absmax = std::max(group.absmax, magnitude);
+    group.lowest = std::max(group.lowest, magnitude - error);
+    group.highest = std::max(group.highest, magnitude + error);
+    has_largest |= (codes[at.row * problem.output_head_stride + i] & 0x7FU) == 0x7EU;
+  }
+  const std::uint64_t index =
+      at.head * (problem.head_size / problem.group_size) + begin / problem.group_size;
+  const float scale =
+      result
+          .group_scales[at.token * problem.scale_token_stride + index * problem.scale_group_stride];
+  check_scale(problem, at, group, scale, check);
+  if (!problem.ue8m0_scales && group.lowest >= 1e-9 && !has_largest) {
+    ++check.wrong;
+    note(check, at, "no element of the group from " + std::to_string(begin) + " is +-448");
+  }
+  return scale;
+}
+
+void check_row(const MergeProblem& problem, const Position& at, const Result& result,
                MergeCheck& check) {
+  const Row& row = at.weights;
+  float scale = problem.output_scale;
   for (std::uint32_t i = 0; i < problem.head_size; ++i) {
+    const bool grouped = problem.group_size != 0;
+    if (grouped && i % problem.group_size == 0) {
+      scale = check_group(problem, at, i, result, check);
+    }
     const std::uint64_t input_index = at.row * problem.input_head_stride + i;
     const std::uint64_t output_index = at.row * problem.output_head_stride + i;
     const Element element = merge_element(problem, row, input_index);
-    const int verdict =
-        problem.fp8_output
-            ? judge_fp8(problem, row, element,
-                        static_cast<const std::uint8_t*>(output)[output_index])
-            : judge_same_type(problem, row, element, input_index, output, output_index);
+    int verdict = 0;
+    if (problem.fp8_output) {
+      const std::uint8_t code = static_cast<const std::uint8_t*>(result.output)[output_index];
+      verdict = grouped ? judge_in_group(row, element, scale, code)
+                        : judge_fp8(row, element, scale, code);
+    } else {
+      verdict = judge_same_type(problem, row, element, input_index, result.output, output_index);
+    }
     ++check.elements;
     if (verdict > 0) ++check.identical;
     if (verdict >= 0) continue;
@@ -169,8 +275,8 @@ void check_row(const MergeProblem& problem, const Position& at, const Row& row, 
     const DType type = problem.fp8_output ? DType::kE4M3 : problem.input_type;
     note(check, at,
          "element " + std::to_string(i) + " is " +
-             std::to_string(load_element(type, output, output_index)) + ", the merged value is " +
-             std::to_string(element.merged));
+             std::to_string(load_element(type, result.output, output_index)) +
+             ", the merged value is " + std::to_string(element.merged));
   }
 }
 
@@ -188,7 +294,7 @@ void check_lse(const Position& at, double expected, float got, MergeCheck& check
 }  // namespace
 
 bool MergeCheck::passed(const MergeProblem& problem) const {
-  if (wrong != 0 || wrong_lse != 0) return false;
+  if (wrong != 0 || wrong_lse != 0 || wrong_scales != 0) return false;
   double share = 0.0;
   if (problem.fp8_output) {
     share = 0.995;
@@ -199,15 +305,27 @@ bool MergeCheck::passed(const MergeProblem& problem) const {
   return elements < 1000 || static_cast<double>(identical) >= share * static_cast<double>(elements);
 }
 
-MergeCheck check_merge(const MergeProblem& problem, const void* output, const float* output_lse) {
+float scale_of_group(double absmax, bool ue8m0) noexcept {
+  const double limited = std::clamp(absmax, static_cast<double>(1e-10F),
+                                    static_cast<double>(std::numeric_limits<float>::max()));
+  const double quotient = limited / 448.0;
+  if (!ue8m0) return static_cast<float>(quotient);
+  int exponent = 0;
+  const double fraction = std::frexp(quotient, &exponent);
+  return static_cast<float>(std::ldexp(1.0, fraction == 0.5 ? exponent - 1 : exponent));
+}
+
+MergeCheck check_merge(const MergeProblem& problem, const void* output, const float* output_lse,
+                       const float* output_group_scales) {
   MergeCheck check;
+  const Result result{output, output_lse, output_group_scales};
   for (std::uint32_t token = 0; token < problem.num_tokens; ++token) {
     for (std::uint32_t head = 0; head < problem.num_heads; ++head) {
-      const Position at{token, head, static_cast<std::uint64_t>(token) * problem.num_heads + head};
       const std::uint64_t lse_index = static_cast<std::uint64_t>(head) * problem.num_tokens + token;
-      const Row row = weigh(problem, token, lse_index);
-      check_row(problem, at, row, output, check);
-      if (output_lse != nullptr) check_lse(at, row.lse, output_lse[lse_index], check);
+      const Position at{token, head, static_cast<std::uint64_t>(token) * problem.num_heads + head,
+                        weigh(problem, token, lse_index)};
+      check_row(problem, at, result, check);
+      if (output_lse != nullptr) check_lse(at, at.weights.lse, output_lse[lse_index], check);
     }
   }
   return check;

@@ -87,6 +87,44 @@ void check_far(Runtime& runtime, std::optional<float> scale) {
   CHECK(judge(merge, inputs, outcome).wrong == "");
 }
 
+// Scales `token_stride` and `group_stride` apart on the device, packed by rows on the host.
+void check_far_scales(Runtime& runtime, std::uint64_t token_stride, std::uint64_t group_stride) {
+  Driver& gpu = driver();
+  MergeCase merge = far_case(std::nullopt);
+  merge.heads = 5;
+  merge.group = kHeadSize;
+  const MergeInputs inputs = make_inputs(merge);
+  const std::uint64_t last = 4 * token_stride + 4 * group_stride;
+  REQUIRE(last > std::uint64_t{1} << 32);
+  const DeviceBuffer scales(gpu, (last + 1) * sizeof(float));
+  const MergeDevice near(gpu, merge, inputs);
+  kernels::MergeAttnStatesArgs args = near.args();
+  args.output_group_scales = scales.as<float>();
+  args.output_scale_token_stride = static_cast<std::int64_t>(token_stride);
+  args.output_scale_group_stride = static_cast<std::int64_t>(group_stride);
+  const StreamOwner stream(gpu);
+  kernels::merge_attn_states(runtime, args, stream.get());
+  stream.synchronize();
+  MergeOutcome outcome = near.download();
+  for (std::uint64_t i = 0; i < merge.rows(); ++i) {
+    const std::uint64_t place = i / merge.heads * token_stride + i % merge.heads * group_stride;
+    gpu.check(gpu.api().copy_to_host(outcome.scales.payload().data() + i * sizeof(float),
+                                     scales.address() + place * sizeof(float), sizeof(float)),
+              "download a scale", "cuMemcpyDtoH");
+  }
+  CAPTURE(merge.text(), token_stride, group_stride);
+  CHECK(judge(merge, inputs, outcome).wrong == "");
+}
+
+TEST_CASE("scales beyond 2^32 elements are right", "[merge][groups][far]") {
+  driver();
+  const Folder folder;
+  Runtime runtime(options_for(folder.path() / "cache"));
+  constexpr std::uint64_t kFar = (std::uint64_t{1} << 30) + 3;
+  check_far_scales(runtime, kFar, 1);
+  check_far_scales(runtime, 1, kFar);
+}
+
 TEST_CASE("offsets beyond 2^32 elements are right", "[merge][far]") {
   driver();
   const Folder folder;

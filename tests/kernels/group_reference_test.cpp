@@ -43,7 +43,8 @@ struct GroupMerge {
   explicit GroupMerge(bool ue8m0) {
     for (std::uint32_t i = 0; i < kTokens * kSize; ++i) {
       prefix.push_back(0.25F * static_cast<float>(i % 37) - 4.0F);
-      suffix.push_back(0.5F * static_cast<float>(i % 53) + static_cast<float>(i / kGroup));
+      const std::uint32_t group = i / kGroup;
+      suffix.push_back(0.5F * static_cast<float>(i % 53) + static_cast<float>(group));
     }
     problem.input_type = jit::f32;
     problem.fp8_output = true;
@@ -96,14 +97,14 @@ struct GroupMerge {
   std::vector<float> suffix;
   std::array<float, 2> lses{};
   jit::reference::MergeProblem problem;
-  std::array<std::uint8_t, kTokens * kSize> codes{};
+  std::array<std::uint8_t, std::size_t{kTokens} * kSize> codes{};
   std::array<float, 8> scales{kNaN, kNaN, kNaN, kNaN, kNaN, kNaN, kNaN, kNaN};
 };
 
 TEST_CASE("what is right by groups is accepted", "[kernels]") {
   for (const bool ue8m0 : {false, true}) {
     const GroupMerge merge(ue8m0);
-    CHECK(merge.check().first_failure == "");
+    CHECK(merge.check().first_failure.empty());
     CHECK(merge.passes());
     CHECK(merge.check().scales == 4);
     CHECK(merge.check().identical_scales == 4);
@@ -187,14 +188,14 @@ TEST_CASE("zeros, NaNs and infinities have the scales that are documented", "[ke
   merge.scales[merge.place_of(2)] = 1e-10F / 448.0F;
   merge.suffix[192] = kNaN;
   merge.codes[192] = 0x7E;
-  CHECK(merge.check().first_failure == "");
+  CHECK(merge.check().first_failure.empty());
   CHECK(merge.passes());
 
   merge.suffix[193] = -kInfinity;
   merge.scales[merge.place_of(3)] = std::numeric_limits<float>::max() / 448.0F;
   merge.quantise(3);
   merge.codes[192] = 0x7E;
-  CHECK(merge.check().first_failure == "");
+  CHECK(merge.check().first_failure.empty());
   CHECK(merge.passes());
   merge.scales[merge.place_of(3)] = kInfinity;
   CHECK_FALSE(merge.passes());

@@ -13,6 +13,7 @@ namespace {
 
 namespace device = cubinet::merge_attn_states;
 
+// The names are the manifest's. NOLINTBEGIN(readability-identifier-naming)
 template <class Type, int kHeadSize, int kGroup, bool kUE8M0, bool kHasLse>
 struct EmulatedConfig {
   using INPUT_TYPE = Type;
@@ -26,6 +27,7 @@ struct EmulatedConfig {
   static constexpr int THREADS = kHeadSize * static_cast<int>(sizeof(Type)) > 2048 ? 256 : 128;
   static constexpr bool KEEP_IN_L1 = false;
 };
+// NOLINTEND(readability-identifier-naming)
 
 Image guarded(std::span<const std::byte> payload) {
   Image image{std::vector<std::byte>(payload.size() + 2 * kGuardBytes, kGuardByte), kGuardBytes};
@@ -128,7 +130,8 @@ TEST_CASE("the template's text is right on the host for calls of the plan of gro
     CAPTURE(merge.text());
     REQUIRE_NOTHROW(launch(params_of(merge, memory)));
     const Verdict verdict = judge(merge, inputs, memory);
-    CHECK(verdict.wrong == "");
+    CAPTURE(verdict.wrong);
+    CHECK(verdict.wrong.empty());
     elements += verdict.check.elements;
     identical += verdict.check.identical;
     ++done;

@@ -59,6 +59,7 @@ double unit_in_last_place(DType type, double value) {
 }
 
 struct Element {
+  std::uint64_t index = 0;  // in both inputs
   double prefix = 0.0;
   double suffix = 0.0;
   double merged = 0.0;
@@ -79,6 +80,7 @@ double fp32_error(const Row& row, const Element& element) {
 
 Element merge_element(const MergeProblem& problem, const Row& row, std::uint64_t index) {
   Element element;
+  element.index = index;
   if (row.source != Source::kSuffix) {
     element.prefix = load_element(problem.input_type, problem.prefix_output, index);
   }
@@ -144,7 +146,7 @@ int judge_in_group(const Row& row, const Element& element, float scale, std::uin
 }
 
 int judge_same_type(const MergeProblem& problem, const Row& row, const Element& element,
-                    std::uint64_t input_index, const void* output, std::uint64_t output_index) {
+                    const void* output, std::uint64_t output_index) {
   const DType type = problem.input_type;
   const std::size_t bytes = bytes_of(type);
   const double got = load_element(type, output, output_index);
@@ -152,7 +154,7 @@ int judge_same_type(const MergeProblem& problem, const Row& row, const Element& 
     const void* from =
         row.source == Source::kPrefix ? problem.prefix_output : problem.suffix_output;
     const bool same =
-        std::memcmp(static_cast<const char*>(from) + input_index * bytes,
+        std::memcmp(static_cast<const char*>(from) + element.index * bytes,
                     static_cast<const char*>(output) + output_index * bytes, bytes) == 0;
     return same ? 1 : -1;
   }
@@ -266,7 +268,7 @@ void check_row(const MergeProblem& problem, const Position& at, const Result& re
       verdict = grouped ? judge_in_group(row, element, scale, code)
                         : judge_fp8(row, element, scale, code);
     } else {
-      verdict = judge_same_type(problem, row, element, input_index, result.output, output_index);
+      verdict = judge_same_type(problem, row, element, result.output, output_index);
     }
     ++check.elements;
     if (verdict > 0) ++check.identical;

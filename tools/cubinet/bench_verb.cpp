@@ -36,12 +36,36 @@ std::vector<std::int64_t> parse_list(const std::vector<std::string>& texts,
   return values;
 }
 
+std::vector<MergeScales> parse_scales(const std::vector<std::string>& texts) {
+  std::vector<MergeScales> kinds;
+  for (const std::string& text : texts) {
+    for (std::size_t begin = 0; begin <= text.size();) {
+      const std::size_t end = std::min(text.find(',', begin), text.size());
+      const std::string_view word = std::string_view(text).substr(begin, end - begin);
+      const auto known = merge_scales();
+      const auto found = std::find_if(known.begin(), known.end(), [&](const MergeScales& scales) {
+        return scales.name == word;
+      });
+      if (found == known.end()) {
+        throw UsageError(
+            fmt::format("bench: --scales takes tensor, group128, group64, group128_ue8m0 and "
+                        "group64_ue8m0, not {}",
+                        word));
+      }
+      kinds.push_back(*found);
+      begin = end + 1;
+    }
+  }
+  return kinds;
+}
+
 class BenchVerb final : public Verb {
  public:
   VerbInfo info() const override {
     return {"bench", "Checks and times a kernel, or the runtime, on the GPU at hand",
             "  cubinet bench merge_attn_states\n"
             "  cubinet bench merge_attn_states --tokens 1,4096 --heads 128 --json\n"
+            "  cubinet bench merge_attn_states --scales tensor,group128,group128_ue8m0\n"
             "  cubinet bench runtime --output runtime.json\n"};
   }
 
@@ -51,6 +75,8 @@ class BenchVerb final : public Verb {
     arguments.add({"--tokens", "Token counts", "LIST"}, tokens_);
     arguments.add({"--heads", "Head counts", "LIST"}, heads_);
     arguments.add({"--head-size", "Elements per head", "N"}, head_size_);
+    arguments.add({"--scales", "tensor, group128, group64, group128_ue8m0, group64_ue8m0", "LIST"},
+                  scales_);
     arguments.add({"--rounds", "Samples per point", "N"}, rounds_);
     arguments.add({"--seed", "Repeat the check of a report or a failure", "N"}, seed_);
     arguments.add({"--quick", "A few points and samples", {}}, quick_);
@@ -104,15 +130,23 @@ class BenchVerb final : public Verb {
     if (quick_) report.command += " --quick";
     for (const std::string& text : tokens_) report.command += " --tokens " + text;
     for (const std::string& text : heads_) report.command += " --heads " + text;
+    for (const std::string& text : scales_) report.command += " --scales " + text;
     if (head_size_ != 128) report.command += fmt::format(" --head-size {}", head_size_);
     if (rounds_ != 0) report.command += fmt::format(" --rounds {}", rounds_);
   }
 
   void bench_merge(Context& context, Driver& driver, BenchReport& report) const {
     MergeBenchOptions options;
-    if (quick_) options = {.tokens = {1, 256, 4096}, .heads = {128}, .rounds = 5};
+    if (quick_) {
+      options.tokens = {1, 256, 4096};
+      options.heads = {128};
+      options.scales = {merge_scales()[0]};
+      if (head_size_ % 128 == 0) options.scales.push_back(merge_scales()[1]);
+      options.rounds = 5;
+    }
     if (!tokens_.empty()) options.tokens = parse_list(tokens_, "--tokens");
     if (!heads_.empty()) options.heads = parse_list(heads_, "--heads");
+    if (!scales_.empty()) options.scales = parse_scales(scales_);
     if (rounds_ < 0) throw UsageError("bench: --rounds takes a number above 0");
     if (rounds_ > 0) options.rounds = rounds_;
     options.head_size = head_size_;
@@ -124,6 +158,7 @@ class BenchVerb final : public Verb {
   std::vector<std::string> names_;
   std::vector<std::string> tokens_;
   std::vector<std::string> heads_;
+  std::vector<std::string> scales_;
   int head_size_ = 128;
   int rounds_ = 0;
   int seed_ = 0;

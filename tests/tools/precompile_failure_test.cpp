@@ -58,6 +58,26 @@ TEST_CASE("a kernel that fails is reported with its error, and the others are co
   CHECK(verbose.err_has("static assertion failed"));
 }
 
+TEST_CASE("constants of merge_attn_states that do not go together are refused in its own words") {
+  CommandFixture fixture;
+  const auto refused = [&](std::vector<std::string> constants, const std::string& words) {
+    std::vector<std::string> line{"precompile", "merge_attn_states", "--arch", "sm_90a"};
+    constants.insert(constants.end(), {"HEAD_SIZE=192", "INPUT_TYPE=bf16"});
+    for (const std::string& constant : constants) {
+      line.insert(line.end(), {"--set", constant});
+    }
+    const CommandResult result = fixture.run(line);
+    CAPTURE(constants, result.err);
+    return result.code == 1 && result.err_has(words);
+  };
+  CHECK(refused({"FP8_GROUP_SIZE=64"}, "FP8_GROUP_SIZE needs USE_FP8_OUTPUT"));
+  CHECK(refused({"USE_FP8_OUTPUT=true", "FP8_GROUP_SIZE=128"},
+                "HEAD_SIZE must be a multiple of FP8_GROUP_SIZE"));
+  CHECK(refused({"USE_FP8_OUTPUT=true", "USE_UE8M0_SCALES=true"},
+                "USE_UE8M0_SCALES needs FP8_GROUP_SIZE"));
+  CHECK_FALSE(refused({"USE_FP8_OUTPUT=true", "FP8_GROUP_SIZE=64"}, "FP8_GROUP_SIZE"));
+}
+
 TEST_CASE("a template that includes what it may not is refused before the compiler runs") {
   CommandFixture fixture;
   add_tiny_template(fixture);

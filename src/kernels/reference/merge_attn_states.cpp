@@ -182,6 +182,7 @@ struct Position {
   std::uint32_t head = 0;
   std::uint64_t row = 0;
   Row weights;
+  std::vector<Element> elements{};
 };
 
 void note(MergeCheck& check, const Position& at, const std::string& what) {
@@ -227,8 +228,7 @@ float check_group(const MergeProblem& problem, const Position& at, std::uint32_t
   bool has_largest = false;
   const auto* const codes = static_cast<const std::uint8_t*>(result.output);
   for (std::uint32_t i = group.begin; i < group.end; ++i) {
-    const Element element =
-        merge_element(problem, at.weights, at.row * problem.input_head_stride + i);
+    const Element& element = at.elements[i];
     if (std::isnan(element.merged)) continue;
     const double magnitude = std::fabs(element.merged);
     const double error = std::isinf(magnitude) ? 0.0 : element.error;
@@ -259,9 +259,8 @@ void check_row(const MergeProblem& problem, const Position& at, const Result& re
     if (grouped && i % problem.group_size == 0) {
       scale = check_group(problem, at, i, result, check);
     }
-    const std::uint64_t input_index = at.row * problem.input_head_stride + i;
     const std::uint64_t output_index = at.row * problem.output_head_stride + i;
-    const Element element = merge_element(problem, row, input_index);
+    const Element& element = at.elements[i];
     int verdict = 0;
     if (problem.fp8_output) {
       const std::uint8_t code = static_cast<const std::uint8_t*>(result.output)[output_index];
@@ -324,8 +323,12 @@ MergeCheck check_merge(const MergeProblem& problem, const void* output, const fl
   for (std::uint32_t token = 0; token < problem.num_tokens; ++token) {
     for (std::uint32_t head = 0; head < problem.num_heads; ++head) {
       const std::uint64_t lse_index = static_cast<std::uint64_t>(head) * problem.num_tokens + token;
-      const Position at{token, head, static_cast<std::uint64_t>(token) * problem.num_heads + head,
-                        weigh(problem, token, lse_index)};
+      Position at{token, head, static_cast<std::uint64_t>(token) * problem.num_heads + head,
+                  weigh(problem, token, lse_index)};
+      for (std::uint32_t i = 0; i < problem.head_size; ++i) {
+        const std::uint64_t index = at.row * problem.input_head_stride + i;
+        at.elements.push_back(merge_element(problem, at.weights, index));
+      }
       check_row(problem, at, result, check);
       if (output_lse != nullptr) check_lse(at, at.weights.lse, output_lse[lse_index], check);
     }

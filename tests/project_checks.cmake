@@ -31,6 +31,25 @@ cubinet_check("project: libcubinet.so exports only jit:: and cubinet_" cpu 60
 cubinet_check("project: export check refuses violations" cpu 60
               Python3::Interpreter "${tools}/check_exports.py" --self-test)
 
+cubinet_check("project: wheel's platform tag" cpu 60
+              Python3::Interpreter "${tools}/wheel_platform.py" --self-test)
+
+# The Python package against this build's library and the fake driver; a sanitizer's runtime would
+# have to be loaded before Python itself.
+if(NOT CUBINET_SANITIZE)
+  cubinet_check("python: package" cpu 300
+                Python3::Interpreter -W error -m unittest discover -s tests/python)
+  set(python_environment
+      "PYTHONPATH=tools/python"
+      "PYTHONDONTWRITEBYTECODE=1"
+      "CUBINET_LIBRARY=$<TARGET_FILE:cubinet_jit>"
+      "CUBINET_DRIVER=$<TARGET_FILE:fake_cuda>"
+      "CUBINET_CACHE_DIR=none"
+      "FAKE_CUDA_DEVICES=9.0,9.0"
+      "CXX=${CMAKE_CXX_COMPILER}")
+  set_tests_properties("python: package" PROPERTIES ENVIRONMENT "${python_environment}")
+endif()
+
 # The flags with which a stranger's program must be built to run with this build's library.
 set(consumer_flags "${CMAKE_CXX_FLAGS}")
 foreach(flag IN LISTS CUBINET_SANITIZE_FLAGS)

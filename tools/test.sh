@@ -10,6 +10,7 @@ usage() {
 usage: tools/test.sh [release|debug|asan|tsan|portable]   build, run every test that takes seconds
        tools/test.sh slow [PRESET]                        build, run the tests that take minutes
        tools/test.sh tidy                                 build, run clang-tidy over all sources
+       tools/test.sh wheel                                build the Python wheel, test it installed
        tools/test.sh gpu [BUILD_FOLDER]                   run the GPU tests; fails without a GPU
 
 The default is release. With BUILD_FOLDER, a build made elsewhere is run as it is: no compiler, CMake
@@ -76,6 +77,27 @@ run_gpu_tests() {
   "$folder/tests/gpu_tests" "${@:2}"
 }
 
+# The wheel in a fresh environment, against the fake driver; only the tests come from here.
+run_wheel_tests() {
+  tools/build_wheel.sh
+  cmake --build --preset portable --parallel "$(nproc)" --target fake_cuda
+  local venv=$PWD/build/wheels/venv tests=$PWD/tests/python
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --no-index build/wheels/cubinet-*.whl
+  export CUBINET_DRIVER=$PWD/build/portable/tests/libfake_cuda.so CUBINET_CACHE_DIR=none
+  export FAKE_CUDA_DEVICES=9.0,9.0 PYTHONDONTWRITEBYTECODE=1
+  (
+    cd build/wheels
+    unset PYTHONPATH
+    "$venv/bin/python" -c 'import cubinet, sys
+print(f"test: cubinet {cubinet.__version__} from {cubinet.LIBRARY_PATH}")
+sys.exit(not cubinet.LIBRARY_PATH.startswith(sys.prefix))' ||
+      fail "the library is not the wheel's own"
+    "$venv/bin/python" -W error -m unittest discover -s "$tests"
+  )
+}
+
 verb=${1:-release}
 case $verb in
   --help | -h | help) usage ;;
@@ -91,6 +113,7 @@ case $verb in
     build release
     run_ctest release --label-regex '^tidy$' "${@:2}"
     ;;
+  wheel) run_wheel_tests ;;
   gpu) run_gpu_tests "${@:2}" ;;
   *) usage >&2; exit 2 ;;
 esac

@@ -1,0 +1,74 @@
+"""Cubinet: a runtime CUDA kernel compiler and cache.
+
+    kernel = cubinet.get_kernel("my_template", TILE=64, TYPE=torch.bfloat16)
+    kernel.launch(grid, kernel.info.constants["THREADS"], params)
+
+    cubinet.kernels.merge_attn_states(output, prefix_output, prefix_lse, suffix_output, suffix_lse)
+
+A kernel is compiled once per machine and kept on disk. Functions here use the process-wide Runtime,
+configured by CUBINET_* variables; a Runtime of one's own takes options instead.
+"""
+
+from __future__ import annotations
+
+from . import kernels
+from ._errors import (
+    CompileError,
+    DriverError,
+    Error,
+    FrozenMissError,
+    InternalError,
+    InvalidArgumentError,
+    InvalidTemplateError,
+    IoError,
+    NoCompilerError,
+    NoDriverError,
+    ShuttingDownError,
+    UnknownTemplateError,
+    UnsupportedArchError,
+)
+from ._kernel import Kernel, KernelInfo
+from ._library import LIBRARY_PATH, __version__
+from ._runtime import (
+    PrecompileReport,
+    Runtime,
+    Stats,
+    add_templates,
+    get_kernel,
+    precompile,
+    prefetch,
+    shared_runtime,
+    stats,
+    try_get_kernel,
+)
+
+__all__ = [
+    "CompileError",
+    "DriverError",
+    "Error",
+    "FrozenMissError",
+    "InternalError",
+    "InvalidArgumentError",
+    "InvalidTemplateError",
+    "IoError",
+    "Kernel",
+    "KernelInfo",
+    "LIBRARY_PATH",
+    "NoCompilerError",
+    "NoDriverError",
+    "PrecompileReport",
+    "Runtime",
+    "ShuttingDownError",
+    "Stats",
+    "UnknownTemplateError",
+    "UnsupportedArchError",
+    "__version__",
+    "add_templates",
+    "get_kernel",
+    "kernels",
+    "precompile",
+    "prefetch",
+    "shared_runtime",
+    "stats",
+    "try_get_kernel",
+]

@@ -1,0 +1,175 @@
+"""libcubinet.so: finding it, and include/jit/c.h for ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from ctypes import POINTER, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint32, c_uint64
+from ctypes import c_void_p
+from pathlib import Path
+from typing import Iterator, List, Tuple
+
+C_ABI_VERSION = 1  # CUBINET_C_ABI_VERSION of the header that is mirrored here
+
+
+class Growing(ctypes.Structure):
+    """A struct that may grow: it says its own size, and everything else is zero."""
+
+    def __init__(self, **fields):
+        super().__init__(struct_bytes=ctypes.sizeof(type(self)), **fields)
+
+
+LogFunction = ctypes.CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
+
+
+class Constant(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("text", c_char_p), ("number", c_int64), ("kind", c_int32),
+                ("reserved", c_int32)]
+
+
+class Size(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("value", c_int64)]
+
+
+class RuntimeOptions(Growing):
+    _fields_ = [("struct_bytes", c_size_t), ("cache_dir", c_char_p),
+                ("template_path", POINTER(c_char_p)), ("template_path_count", c_size_t),
+                ("nvrtc", c_char_p), ("driver", c_char_p), ("cuda_home", c_char_p),
+                ("reproduction_dir", c_char_p), ("lock_timeout_ms", c_int64), ("log", LogFunction),
+                ("log_user", c_void_p), ("log_level", c_int32), ("mode", c_int32),
+                ("toolchain_policy", c_int32), ("memory_only", c_int32), ("trust_group", c_int32),
+                ("reserved", c_int32)]
+
+
+class Stats(Growing):
+    _fields_ = [("struct_bytes", c_size_t)] + [
+        (name, c_uint64) for name in (
+            "disk_hits", "misses", "compiles", "compile_failures", "published", "publish_failures",
+            "quarantined", "lock_waits", "lock_timeouts")]
+
+
+class Request(Growing):
+    _fields_ = [("struct_bytes", c_size_t), ("name", c_char_p), ("constants", POINTER(Constant)),
+                ("constant_count", c_size_t), ("sizes", POINTER(Size)), ("size_count", c_size_t),
+                ("has_device", c_int32), ("device", c_int32), ("debug", c_int32),
+                ("reserved", c_int32)]
+
+
+class PrecompileReport(Growing):
+    _fields_ = [("struct_bytes", c_size_t), ("name", c_char_p), ("signature", c_char_p),
+                ("arch", c_char_p), ("key", c_char_p), ("compile_ms", c_double),
+                ("cubin_bytes", c_uint64), ("registers", c_uint32), ("smem_bytes", c_uint32),
+                ("spill_bytes", c_uint32), ("hit", c_int32)]
+
+
+class KernelInfo(Growing):
+    _fields_ = [("struct_bytes", c_size_t), ("name", c_char_p), ("signature", c_char_p),
+                ("symbol", c_char_p), ("arch", c_char_p), ("constant_count", c_size_t),
+                ("params_bytes", c_uint32), ("registers", c_uint32), ("smem_bytes", c_uint32),
+                ("spill_bytes", c_uint32), ("max_threads", c_uint32), ("reserved", c_uint32)]
+
+
+class LaunchConfig(Growing):
+    _fields_ = [("struct_bytes", c_size_t), ("stream", c_void_p), ("grid", c_uint32 * 3),
+                ("block", c_uint32 * 3), ("cluster", c_uint32 * 3), ("smem_bytes", c_uint32),
+                ("programmatic_dependent", c_int32), ("reserved", c_int32)]
+
+
+class MergeAttnStatesArgs(Growing):
+    _fields_ = [("struct_bytes", c_size_t), ("num_tokens", c_int64), ("num_heads", c_int64),
+                ("head_size", c_int64), ("prefix_output", c_void_p), ("suffix_output", c_void_p),
+                ("prefix_lse", c_void_p), ("suffix_lse", c_void_p), ("output", c_void_p),
+                ("output_lse", c_void_p), ("output_scale", c_void_p),
+                ("output_group_scales", c_void_p), ("output_group_size", c_int64),
+                ("output_scale_token_stride", c_int64), ("output_scale_group_stride", c_int64),
+                ("input_head_stride", c_int64), ("output_head_stride", c_int64),
+                ("num_context_tokens", c_int64), ("has_num_context_tokens", c_int32),
+                ("input_type", c_int32), ("use_ue8m0_scales", c_int32),
+                ("programmatic_dependent", c_int32)]
+
+
+# The result and the parameters of every function. Pointers to structs are void*: byref() and
+# ctypes.pointer() both pass, and nothing is checked twice.
+FUNCTIONS = {
+    "cubinet_c_abi_version": (c_uint32, []),
+    "cubinet_version": (c_char_p, []),
+    "cubinet_status_name": (c_char_p, [c_int32]),
+    "cubinet_last_error": (c_char_p, []),
+    "cubinet_last_error_log": (c_char_p, []),
+    "cubinet_last_error_reproduction": (c_char_p, []),
+    "cubinet_runtime_create": (c_int32, [c_void_p, c_void_p]),
+    "cubinet_runtime_options_from_environment": (c_int32, [c_void_p]),
+    "cubinet_runtime_shared": (c_int32, [c_void_p]),
+    "cubinet_runtime_destroy": (None, [c_void_p]),
+    "cubinet_add_templates": (c_int32, [c_void_p, c_char_p]),
+    "cubinet_runtime_stats": (c_int32, [c_void_p, c_void_p]),
+    "cubinet_current_device": (c_int32, [c_void_p, c_void_p]),
+    "cubinet_get_kernel": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "cubinet_try_get_kernel": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "cubinet_prefetch": (c_int32, [c_void_p, c_void_p]),
+    "cubinet_precompile": (c_int32, [c_void_p, c_void_p, c_char_p, c_void_p]),
+    "cubinet_kernel_describe": (c_int32, [c_void_p, c_void_p]),
+    "cubinet_kernel_constant_at": (c_int32, [c_void_p, c_size_t, c_void_p]),
+    "cubinet_kernel_constant": (c_int32, [c_void_p, c_char_p, c_void_p]),
+    "cubinet_kernel_launch": (c_int32, [c_void_p, c_void_p, c_void_p, c_size_t]),
+    "cubinet_kernel_prepare": (c_int32, [c_void_p]),
+    "cubinet_kernel_max_active_blocks": (c_int32, [c_void_p, c_int32, c_size_t, c_void_p]),
+    "cubinet_merge_attn_states": (c_int32, [c_void_p, c_void_p, c_void_p]),
+}
+
+
+def _candidates() -> Iterator[str]:
+    """Where the library is looked for, in this order."""
+    named = os.environ.get("CUBINET_LIBRARY")
+    if named:
+        yield named  # and nothing else: who names one wants that one
+        return
+    package = Path(__file__).resolve().parent
+    yield str(package / "libcubinet.so")
+    checkout = package.parents[2] if len(package.parents) > 2 else package
+    if (checkout / "include" / "jit" / "c.h").exists():
+        for preset in ("release", "portable"):
+            yield str(checkout / "build" / preset / "lib" / "libcubinet.so")
+    yield "libcubinet.so.1"  # where the system's loader finds it
+
+
+def _open() -> Tuple[ctypes.CDLL, str]:
+    tried: List[str] = []
+    for path in _candidates():
+        if "/" in path and not os.path.exists(path):
+            tried.append(f"{path}: no such file")
+            continue
+        try:
+            return ctypes.CDLL(path), path
+        except OSError as error:
+            tried.append(str(error))
+    raise ImportError(
+        "load libcubinet.so: not found or not loadable; install the cubinet wheel, build the "
+        "project (cmake --preset release && cmake --build --preset release), or name the library "
+        "in CUBINET_LIBRARY. Tried:\n  " + "\n  ".join(tried))
+
+
+def _load() -> Tuple[ctypes.CDLL, str]:
+    library, path = _open()
+    try:
+        version = library.cubinet_c_abi_version
+    except AttributeError:
+        raise ImportError(f"load {path}: it has no C interface; it is older than this package, "
+                          "or another library of that name") from None
+    version.restype, version.argtypes = c_uint32, []
+    if version() != C_ABI_VERSION:
+        raise ImportError(
+            f"load {path}: its C interface has version {version()}, this package needs "
+            f"{C_ABI_VERSION}; install package and library of the same release")
+    for name, (result, parameters) in FUNCTIONS.items():
+        try:
+            function = getattr(library, name)
+        except AttributeError:
+            raise ImportError(f"load {path}: it has no {name}; it is older than this package: "
+                              "install both of the same release") from None
+        function.restype, function.argtypes = result, parameters
+    return library, path
+
+
+C, LIBRARY_PATH = _load()
+__version__ = C.cubinet_version().decode()

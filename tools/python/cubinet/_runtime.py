@@ -1,0 +1,342 @@
+"""Runtime: templates, compiler, cache and loaded kernels of one process."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from ctypes import byref
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
+
+from . import _dtypes, _library
+from ._errors import InvalidArgumentError, check
+from ._kernel import Kernel
+from ._library import C
+
+Path = Union[str, "os.PathLike[str]"]
+LogSink = Callable[[str, str], None]
+
+MODES = {"auto": 0, "readonly": 1, "frozen": 2}
+TOOLCHAINS = {"exact": 0, "release": 1, "any": 2}
+LOG_LEVELS = {"debug": 1, "info": 2, "warning": 3, "error": 4, "off": 5}
+DEBUG = {"none": 0, "lineinfo": 1, "full": 2}
+_LEVEL_NAMES = {number: name for name, number in LOG_LEVELS.items()}
+_BOOL, _INT, _DTYPE, _TEXT = 1, 2, 3, 4
+
+# Log functions of Runtimes that were never closed: the library may call them until the end.
+_kept_log_functions: List[Any] = []
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What a Runtime did; each number only grows."""
+
+    disk_hits: int
+    misses: int  #: not in memory and not on disk
+    compiles: int
+    compile_failures: int
+    published: int
+    publish_failures: int  #: disk full, read-only, ...: the kernel was served
+    quarantined: int  #: damaged entries moved aside
+    lock_waits: int  #: waits for another process
+    lock_timeouts: int
+
+
+@dataclass(frozen=True)
+class PrecompileReport:
+    """What precompile did for one kernel."""
+
+    name: str
+    signature: str
+    arch: str
+    key: str  #: 64 hex digits
+    hit: bool
+    compile_ms: float  #: of the compile that made it, also on a hit
+    registers: int
+    smem_bytes: int
+    spill_bytes: int
+    cubin_bytes: int
+
+
+def _choice(name: str, value: str, choices: Mapping[str, int]) -> int:
+    if value not in choices:
+        raise InvalidArgumentError(
+            f"read {name}: {value!r} is not valid; expected one of {', '.join(choices)}")
+    return choices[value]
+
+
+def _constant(name: str, value: Any) -> _library.Constant:
+    encoded = name.encode()
+    if isinstance(value, bool):
+        return _library.Constant(name=encoded, kind=_BOOL, number=value)
+    if isinstance(value, int) or (hasattr(value, "__index__") and not hasattr(value, "__dlpack__")):
+        number = int(value)
+        if not -(1 << 63) <= number < 1 << 63:
+            raise InvalidArgumentError(f"take {name}: {number} is beyond 64 bits; pass a smaller "
+                                       "one")
+        return _library.Constant(name=encoded, kind=_INT, number=number)
+    if isinstance(value, str):
+        return _library.Constant(name=encoded, kind=_TEXT, text=value.encode())
+    dtype = _dtypes.of_name(getattr(value, "__name__", value))
+    if dtype and not isinstance(value, float):
+        return _library.Constant(name=encoded, kind=_DTYPE, number=dtype)
+    raise TypeError(f"expected constant {name} to be a bool, an int, a str or a dtype of torch or "
+                    f"NumPy, got {value!r}")
+
+
+class _Request:
+    """A cubinet_request and what it points into."""
+
+    def __init__(self, name: str, constants: Mapping[str, Any], sizes: Optional[Mapping[str, int]],
+                 device: Optional[int], debug: str):
+        sizes = sizes or {}
+        self.constants = (_library.Constant * len(constants))(
+            *(_constant(key, value) for key, value in constants.items()))
+        self.sizes = (_library.Size * len(sizes))(
+            *(_library.Size(key.encode(), value) for key, value in sizes.items()))
+        self.struct = _library.Request(
+            name=name.encode(), constants=self.constants, constant_count=len(constants),
+            sizes=self.sizes, size_count=len(sizes), debug=_choice("debug", debug, DEBUG))
+        if device is not None:
+            self.struct.has_device, self.struct.device = 1, device
+
+
+def _merged(constants: Optional[Mapping[str, Any]], more: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not constants:
+        return more
+    twice = constants.keys() & more.keys()
+    if twice:
+        raise InvalidArgumentError(f"take constants: {', '.join(sorted(twice))} given twice; give "
+                                   "each once, in the dict or as a keyword")
+    return {**constants, **more}
+
+
+class Runtime:
+    """Finds, compiles, caches and loads kernels.
+
+    Runtime(**options) reads no CUBINET_* variable; Runtime.from_environment(**options) takes what
+    is not given from them. Options, all optional:
+
+    cache_dir: directory of cached kernels        memory_only: touch no disk
+    mode: "auto", "readonly" or "frozen"          toolchain: "exact", "release" or "any"
+    trust_group: trust a directory that its group may write to
+    template_path: directories whose templates override shipped ones
+    nvrtc, driver, cuda_home, reproduction_dir: paths; searched or derived otherwise
+    lock_timeout_ms: longest wait for another process that compiles the same kernel; 0: none
+    log: called with (level, line) from any thread, until close(); default: stderr
+    log_level: "debug", "info", "warning", "error" or "off"
+
+    Threads: every method may be called from any thread; a compile releases the GIL.
+    A Runtime lives until the process ends unless close() is called: its kernels may be running.
+    """
+
+    def __init__(self, **options: Any):
+        self._make(_library.RuntimeOptions(), options)
+
+    @classmethod
+    def from_environment(cls, **options: Any) -> "Runtime":
+        """A Runtime with the options that CUBINET_* variables describe, but for those given."""
+        struct = _library.RuntimeOptions()
+        check(C.cubinet_runtime_options_from_environment(byref(struct)))
+        self = cls.__new__(cls)
+        self._make(struct, options)
+        return self
+
+    def _make(self, struct: _library.RuntimeOptions, options: Dict[str, Any]) -> None:
+        self._handle: Optional[int] = None
+        self._kept: List[Any] = []
+        for name, value in options.items():
+            setter = _OPTIONS.get(name)
+            if setter is None:
+                raise TypeError(f"Runtime got an unexpected option {name!r}; expected "
+                                f"{', '.join(_OPTIONS)}")
+            if value is not None:
+                setter(self, struct, name, value)
+        handle = ctypes.c_void_p()
+        check(C.cubinet_runtime_create(byref(struct), byref(handle)))
+        self._handle = handle.value
+        _kept_log_functions.extend(self._kept)
+
+    # ---- Options ----
+
+    def _set_path(self, struct: _library.RuntimeOptions, name: str, value: Path) -> None:
+        setattr(struct, name, os.fsencode(value))
+
+    def _set_paths(self, struct: _library.RuntimeOptions, name: str, value: Sequence[Path]) -> None:
+        if isinstance(value, (str, bytes, os.PathLike)):
+            raise TypeError(f"expected {name} to be a sequence of paths, got {value!r}")
+        paths = (ctypes.c_char_p * len(value))(*(os.fsencode(path) for path in value))
+        struct.template_path, struct.template_path_count = paths, len(value)
+
+    def _set_flag(self, struct: _library.RuntimeOptions, name: str, value: bool) -> None:
+        setattr(struct, name, bool(value))
+
+    def _set_choice(self, struct: _library.RuntimeOptions, name: str, value: str) -> None:
+        field, choices = {"mode": ("mode", MODES), "toolchain": ("toolchain_policy", TOOLCHAINS),
+                          "log_level": ("log_level", LOG_LEVELS)}[name]
+        setattr(struct, field, _choice(name, value, choices))
+
+    def _set_timeout(self, struct: _library.RuntimeOptions, name: str, value: int) -> None:
+        if value < 0:
+            raise InvalidArgumentError(f"read {name}: {value} is not valid; expected 0 or more")
+        struct.lock_timeout_ms = value or -1
+
+    def _set_log(self, struct: _library.RuntimeOptions, name: str, value: LogSink) -> None:
+        def log(_: Any, level: int, line: bytes) -> None:
+            value(_LEVEL_NAMES.get(level, "?"), line.decode(errors="replace"))
+
+        struct.log = _library.LogFunction(log)
+        self._kept.append(struct.log)
+
+    # ---- Life ----
+
+    def _alive(self) -> int:
+        if self._handle is None:
+            raise InvalidArgumentError("use Runtime: it is closed; make another")
+        return self._handle
+
+    def close(self) -> None:
+        """Ends the Runtime and every kernel of it. Requires: kernels that were launched have
+        finished, and no other thread uses it. The shared one stays."""
+        if self._handle is None or self is _shared:
+            return
+        C.cubinet_runtime_destroy(self._handle)
+        self._handle = None
+        for function in self._kept:
+            _kept_log_functions.remove(function)
+        self._kept = []
+
+    def __enter__(self) -> "Runtime":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    # ---- Kernels ----
+
+    def get_kernel(self, name: str, constants: Optional[Mapping[str, Any]] = None,
+                   sizes: Optional[Mapping[str, int]] = None, device: Optional[int] = None,
+                   debug: str = "none", **more: Any) -> Kernel:
+        """The loaded kernel of a template, built at most once per machine.
+
+        name: of the template.
+        constants: every shape constant without a default, as a dict or as keywords; tunables may
+            be given to pin them. Values: bool, int, str, or a dtype of torch or NumPy.
+        sizes: run-time sizes that steer tunables, such as {"num_tokens": n}; never keyed.
+        device: ordinal; default: the current context's.
+        debug: "none", "lineinfo" or "full".
+
+        Raises UnknownTemplateError, InvalidArgumentError (a constant that is unknown, out of its
+        domain, missing, or declared run-time), CompileError with the log, and other Errors.
+        """
+        request = _Request(name, _merged(constants, more), sizes, device, debug)
+        handle = ctypes.c_void_p()
+        check(C.cubinet_get_kernel(self._alive(), byref(request.struct), byref(handle)))
+        return Kernel(self, handle.value or 0)
+
+    def try_get_kernel(self, name: str, constants: Optional[Mapping[str, Any]] = None,
+                       sizes: Optional[Mapping[str, int]] = None, device: Optional[int] = None,
+                       debug: str = "none", **more: Any) -> Optional[Kernel]:
+        """As get_kernel, but never waits for a compiler: None unless the kernel is in memory or on
+        disk."""
+        request = _Request(name, _merged(constants, more), sizes, device, debug)
+        handle = ctypes.c_void_p()
+        check(C.cubinet_try_get_kernel(self._alive(), byref(request.struct), byref(handle)))
+        return Kernel(self, handle.value) if handle.value else None
+
+    def prefetch(self, name: str, constants: Optional[Mapping[str, Any]] = None,
+                 sizes: Optional[Mapping[str, int]] = None, device: Optional[int] = None,
+                 debug: str = "none", **more: Any) -> None:
+        """Starts getting the kernel in the background; a bad request is refused at once."""
+        request = _Request(name, _merged(constants, more), sizes, device, debug)
+        check(C.cubinet_prefetch(self._alive(), byref(request.struct)))
+
+    def precompile(self, name: str, constants: Optional[Mapping[str, Any]] = None,
+                   sizes: Optional[Mapping[str, int]] = None, *, arch: str, debug: str = "none",
+                   **more: Any) -> PrecompileReport:
+        """Puts the kernel for `arch` ("sm_90a") into the cache; needs neither driver nor GPU."""
+        request = _Request(name, _merged(constants, more), sizes, None, debug)
+        raw = _library.PrecompileReport()
+        check(C.cubinet_precompile(self._alive(), byref(request.struct), arch.encode(),
+                                   byref(raw)))
+        return PrecompileReport(raw.name.decode(), raw.signature.decode(), raw.arch.decode(),
+                                raw.key.decode(), raw.hit != 0, raw.compile_ms, raw.registers,
+                                raw.smem_bytes, raw.spill_bytes, raw.cubin_bytes)
+
+    def add_templates(self, directory: Path) -> None:
+        """Adds the templates below a directory (one folder each, with a manifest.json)."""
+        check(C.cubinet_add_templates(self._alive(), os.fsencode(directory)))
+
+    def stats(self) -> Stats:
+        """What this Runtime did so far."""
+        raw = _library.Stats()
+        check(C.cubinet_runtime_stats(self._alive(), byref(raw)))
+        return Stats(*(getattr(raw, field) for field in Stats.__dataclass_fields__))
+
+    def current_device(self) -> Optional[int]:
+        """The ordinal of this thread's current device; None where no context is current."""
+        device = ctypes.c_int32()
+        check(C.cubinet_current_device(self._alive(), byref(device)))
+        return device.value if device.value >= 0 else None
+
+
+_OPTIONS: Dict[str, Callable[..., None]] = {
+    "cache_dir": Runtime._set_path, "memory_only": Runtime._set_flag, "mode": Runtime._set_choice,
+    "toolchain": Runtime._set_choice, "trust_group": Runtime._set_flag,
+    "template_path": Runtime._set_paths, "nvrtc": Runtime._set_path, "driver": Runtime._set_path,
+    "cuda_home": Runtime._set_path, "reproduction_dir": Runtime._set_path,
+    "lock_timeout_ms": Runtime._set_timeout, "log": Runtime._set_log,
+    "log_level": Runtime._set_choice,
+}
+
+_shared: Optional[Runtime] = None
+
+
+def shared_runtime() -> Runtime:
+    """The process-wide Runtime, made from CUBINET_* variables at its first use."""
+    global _shared
+    if _shared is None:
+        handle = ctypes.c_void_p()
+        check(C.cubinet_runtime_shared(byref(handle)))
+        made = Runtime.__new__(Runtime)
+        made._handle, made._kept = handle.value, []
+        _shared = made
+    return _shared
+
+
+def get_kernel(name: str, constants: Optional[Mapping[str, Any]] = None,
+               sizes: Optional[Mapping[str, int]] = None, device: Optional[int] = None,
+               debug: str = "none", **more: Any) -> Kernel:
+    """Runtime.get_kernel of the process-wide Runtime."""
+    return shared_runtime().get_kernel(name, constants, sizes, device, debug, **more)
+
+
+def try_get_kernel(name: str, constants: Optional[Mapping[str, Any]] = None,
+                   sizes: Optional[Mapping[str, int]] = None, device: Optional[int] = None,
+                   debug: str = "none", **more: Any) -> Optional[Kernel]:
+    """Runtime.try_get_kernel of the process-wide Runtime."""
+    return shared_runtime().try_get_kernel(name, constants, sizes, device, debug, **more)
+
+
+def prefetch(name: str, constants: Optional[Mapping[str, Any]] = None,
+             sizes: Optional[Mapping[str, int]] = None, device: Optional[int] = None,
+             debug: str = "none", **more: Any) -> None:
+    """Runtime.prefetch of the process-wide Runtime."""
+    shared_runtime().prefetch(name, constants, sizes, device, debug, **more)
+
+
+def precompile(name: str, constants: Optional[Mapping[str, Any]] = None,
+               sizes: Optional[Mapping[str, int]] = None, *, arch: str, debug: str = "none",
+               **more: Any) -> PrecompileReport:
+    """Runtime.precompile of the process-wide Runtime."""
+    return shared_runtime().precompile(name, constants, sizes, arch=arch, debug=debug, **more)
+
+
+def add_templates(directory: Path) -> None:
+    """Runtime.add_templates of the process-wide Runtime."""
+    shared_runtime().add_templates(directory)
+
+
+def stats() -> Stats:
+    """Runtime.stats of the process-wide Runtime."""
+    return shared_runtime().stats()

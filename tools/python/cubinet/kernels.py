@@ -1,0 +1,269 @@
+"""Shipped kernels on the tensors of torch, CuPy and every library that speaks
+__cuda_array_interface__ or DLPack."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from contextlib import nullcontext
+from typing import Any, ContextManager, List, Optional, Tuple
+
+from . import _dtypes, _runtime, _streams, _tensors
+from ._dtypes import BF16, E4M3, F16, F32, LONG_NAMES, U8
+from ._errors import last_error
+from ._library import C
+from ._runtime import Runtime
+
+__all__ = ["merge_attn_states"]
+
+# cubinet_merge_attn_states_args, packed in one go: ctypes would take a call for each field.
+_ARGS = struct.Struct("@Q3q8Q6q4i")
+_WRITTEN = ("output", "output_lse", "output_group_scales")
+_SHAPE = "[num_tokens, num_heads, head_size]"
+
+
+def merge_attn_states(output: Any, prefix_output: Any, prefix_lse: Any, suffix_output: Any,
+                      suffix_lse: Any, output_lse: Any = None,
+                      prefill_tokens_with_context: Optional[int] = None, output_scale: Any = None,
+                      *, output_group_scales: Any = None, use_ue8m0_scales: bool = False,
+                      stream: Any = None, programmatic_dependent: bool = False,
+                      runtime: Optional[Runtime] = None) -> None:
+    """Merges two attention outputs by their log-sum-exps, optionally to FP8.
+
+    Parameters are named and ordered as those of vLLM's merge_attn_states. Tensors lie on one CUDA
+    device; those of torch and CuPy, and whatever has __cuda_array_interface__ or __dlpack__.
+
+    output:        [num_tokens, num_heads, head_size]; dtype of prefix_output, or float8_e4m3fn (or
+                   uint8, its bits) with output_scale or output_group_scales. Written.
+    prefix_output: [num_tokens, num_heads, head_size] float32, float16 or bfloat16. Heads may be
+                   padded: strides [num_heads * s, s, 1] with s >= head_size.
+    prefix_lse:    [num_heads, num_tokens] float32, contiguous, natural logarithm; an infinity means
+                   that the prefix is empty.
+    suffix_output, suffix_lse: the same of the suffix, with the strides of the prefix.
+    output_lse:    [num_heads, num_tokens] float32, contiguous; optional. Written.
+    prefill_tokens_with_context: tokens from this index on have no prefix: their output is the
+                   suffix's; default: all have one.
+    output_scale:  one float32; output = e4m3(merged / output_scale), saturating at +-448.
+    output_group_scales: [num_tokens, num_heads * head_size / group] float32, with any strides;
+                   every group of 64 or 128 elements gets a scale of its own. Written.
+    use_ue8m0_scales: rounds those scales up to powers of two.
+    stream:        an int, torch.cuda.Stream, cupy.cuda.Stream or object with __cuda_stream__();
+                   default: the current stream of the tensors' library.
+    programmatic_dependent: may start before its predecessor in the stream ends.
+    runtime:       default: the process-wide one.
+
+    Asynchronous, and may be captured into a CUDA graph. Without tokens nothing is launched. It has
+    no gradient: tensors that require one are refused while gradients are recorded.
+    Raises TypeError (wrong kind of object or dtype), ValueError (shape, stride, device, overlap; an
+    InvalidArgumentError is one too), and other cubinet.Errors, before anything is launched.
+    """
+    named = [("output", output), ("prefix_output", prefix_output), ("prefix_lse", prefix_lse),
+             ("suffix_output", suffix_output), ("suffix_lse", suffix_lse)]
+    optional = {"output_lse": output_lse, "output_scale": output_scale,
+                "output_group_scales": output_group_scales}
+    named += [item for item in optional.items() if item[1] is not None]
+    views, handle = _views(named, stream)
+    device = _common_device(named, views)
+    given = iter(views[5:])
+    lse, scale, scales = [None if tensor is None else next(given) for tensor in optional.values()]
+    num_tokens, num_heads, head_size, input_stride, output_stride = _check_outputs(
+        views[0], views[1], views[3], scale is not None or scales is not None)
+    _check_lse("prefix_lse", views[2], num_heads, num_tokens)
+    _check_lse("suffix_lse", views[4], num_heads, num_tokens)
+    if lse is not None:
+        _check_lse("output_lse", lse, num_heads, num_tokens)
+    groups = _check_scales(scale, scales, num_tokens, num_heads, head_size)
+    context = _context_tokens(prefill_tokens_with_context, num_tokens)
+    if num_tokens == 0 or num_heads == 0:
+        return
+    _check_overlap(named, views, input_stride, output_stride)
+    packed = _ARGS.pack(
+        _ARGS.size, num_tokens, num_heads, head_size, views[1][0], views[3][0], views[2][0],
+        views[4][0], views[0][0], lse[0] if lse else 0, scale[0] if scale else 0,
+        scales[0] if scales else 0, *groups, input_stride, output_stride, context or 0,
+        context is not None, views[1][1], bool(use_ue8m0_scales), bool(programmatic_dependent))
+    at = runtime or _runtime._shared or _runtime.shared_runtime()
+    with _current(output, device, at):
+        status = C.cubinet_merge_attn_states(at._alive(), packed, handle)
+        if status:
+            raise last_error(status)
+
+
+def _views(named: List[Tuple[str, Any]], stream: Any) -> Tuple[List[_tensors.View], int]:
+    """The views of all tensors, and the handle of the stream."""
+    torch = sys.modules.get("torch")
+    if torch is None or not all([isinstance(tensor, torch.Tensor) for _, tensor in named]):
+        handle = _tensors.current_stream(named) if stream is None else _streams.handle_of(stream)
+        return [_tensors.view(name, tensor, handle, written=name in _WRITTEN)
+                for name, tensor in named], handle
+    if torch.is_grad_enabled():
+        for name, tensor in named:
+            if tensor.requires_grad:
+                raise ValueError(f"merge_attn_states has no gradient, but {name} requires one; call "
+                                 f"it under torch.no_grad(), or pass {name}.detach()")
+    views = [_tensors.torch_view(name, tensor) for name, tensor in named]
+    if stream is not None:
+        return views, _streams.handle_of(stream)
+    return views, _streams.torch_current(views[0][4])  # type: ignore[arg-type]
+
+
+def _common_device(named: List[Tuple[str, Any]], views: List[_tensors.View]) -> Optional[int]:
+    """The device that all tensors tell, if any does."""
+    device = views[0][4]
+    first = 0
+    for index, tensor in enumerate(views):
+        if tensor[4] == device or tensor[4] is None:
+            continue
+        if device is not None:
+            raise ValueError(f"expected all tensors to be on the same device, but {named[first][0]} "
+                             f"is on cuda:{device} and {named[index][0]} on cuda:{tensor[4]}")
+        device, first = tensor[4], index
+    return device
+
+
+def _head_stride(name: str, shape: Tuple[int, ...], strides: Tuple[int, ...]) -> int:
+    """The stride from head to head. Strides of extents 1 say nothing."""
+    tokens, heads, size = shape
+    stride = strides[1] if heads > 1 else strides[0] if tokens > 1 else size
+    if 0 in shape:
+        return size
+    if ((size > 1 and strides[2] != 1) or stride < size
+            or (tokens > 1 and strides[0] != heads * stride)):
+        raise ValueError(
+            f"expected {name} with strides [num_heads * s, s, 1] where s >= head_size (only heads "
+            f"may be padded), got {list(strides)} for shape {list(shape)}; pass "
+            f"{name}.contiguous()")
+    return stride
+
+
+def _check_outputs(output: _tensors.View, prefix: _tensors.View, suffix: _tensors.View,
+                   fp8: bool) -> Tuple[int, int, int, int, int]:
+    """(num_tokens, num_heads, head_size, input head stride, output head stride)."""
+    _, dtype, shape, strides, _ = prefix
+    if len(shape) != 3:
+        raise ValueError(f"expected prefix_output of shape {_SHAPE}, got {list(shape)}")
+    if dtype not in (F32, F16, BF16):
+        raise TypeError("expected prefix_output of dtype float32, float16 or bfloat16, got "
+                        f"{LONG_NAMES[dtype]}")
+    if suffix[1] != dtype:
+        raise TypeError(f"expected suffix_output of dtype {LONG_NAMES[dtype]} (that of "
+                        f"prefix_output), got {LONG_NAMES[suffix[1]]}")
+    if fp8:
+        if output[1] not in (E4M3, U8):
+            raise TypeError("expected output of dtype float8_e4m3fn (or uint8, its bits) because "
+                            f"scales are given, got {LONG_NAMES[output[1]]}")
+    elif output[1] != dtype:
+        hint = "; give output_scale for FP8 output" if output[1] in (E4M3, U8) else ""
+        raise TypeError(f"expected output of dtype {LONG_NAMES[dtype]} (that of prefix_output), got "
+                        f"{LONG_NAMES[output[1]]}{hint}")
+    for name, other in (("suffix_output", suffix), ("output", output)):
+        if other[2] != shape:
+            raise ValueError(f"expected {name} of shape {list(shape)} (that of prefix_output), got "
+                             f"{list(other[2])}")
+    input_stride = _head_stride("prefix_output", shape, strides)
+    suffix_stride = _head_stride("suffix_output", shape, suffix[3])
+    if suffix_stride != input_stride:
+        raise ValueError(f"expected prefix_output and suffix_output with the same head stride, got "
+                         f"{input_stride} and {suffix_stride}; pass both .contiguous()")
+    return (*shape, input_stride, _head_stride("output", shape, output[3]))  # type: ignore[return-value]
+
+
+def _check_lse(name: str, lse: _tensors.View, num_heads: int, num_tokens: int) -> None:
+    _, dtype, shape, strides, _ = lse
+    if dtype != F32:
+        raise TypeError(f"expected {name} of dtype float32, got {LONG_NAMES[dtype]}")
+    if shape != (num_heads, num_tokens):
+        raise ValueError(f"expected {name} of shape [num_heads, num_tokens] = [{num_heads}, "
+                         f"{num_tokens}], got {list(shape)}")
+    if (num_tokens > 1 and strides[1] != 1) or (num_heads > 1 and strides[0] != num_tokens):
+        if 0 in shape:
+            return
+        raise ValueError(f"expected {name} to be contiguous, got strides {list(strides)}; pass "
+                         f"{name}.contiguous()")
+
+
+def _check_scales(scale: Optional[_tensors.View], scales: Optional[_tensors.View], num_tokens: int,
+                  num_heads: int, head_size: int) -> Tuple[int, int, int]:
+    """(elements per group, stride from token to token, stride from group to group); 0 without."""
+    if scale is not None:
+        if scales is not None:
+            raise ValueError("output_scale and output_group_scales are both given; give "
+                             "output_scale for one scale per tensor, output_group_scales for one "
+                             "per group")
+        if scale[1] != F32:
+            raise TypeError(f"expected output_scale of dtype float32, got {LONG_NAMES[scale[1]]}")
+        if any(extent != 1 for extent in scale[2]):
+            raise ValueError(f"expected output_scale with one element, got shape {list(scale[2])}")
+    if scales is None:
+        return 0, 0, 0
+    _, dtype, shape, strides, _ = scales
+    if dtype != F32:
+        raise TypeError(f"expected output_group_scales of dtype float32, got {LONG_NAMES[dtype]}")
+    for group in (64, 128):
+        if shape == (num_tokens, num_heads * (head_size // group)) and head_size % group == 0:
+            # Strides of extents 1 say nothing and may be anything: take what cannot collide.
+            token = strides[0] if shape[0] > 1 else shape[1]
+            return group, token, strides[1] if shape[1] > 1 else 1
+    raise ValueError(
+        "expected output_group_scales of shape [num_tokens, num_heads * head_size / group] with "
+        f"groups of 64 or 128 for {num_tokens} tokens, {num_heads} heads and head size "
+        f"{head_size}, got {list(shape)}")
+
+
+def _context_tokens(count: Optional[int], num_tokens: int) -> Optional[int]:
+    if count is None:
+        return None
+    if isinstance(count, bool) or not hasattr(count, "__index__") or hasattr(count, "__dlpack__"):
+        # A tensor would have to be waited for.
+        raise TypeError("expected prefill_tokens_with_context to be an int, got "
+                        f"{type(count).__name__}")
+    count = int(count)
+    if not 0 <= count <= num_tokens:
+        raise ValueError("expected prefill_tokens_with_context from 0 to num_tokens "
+                         f"({num_tokens}), got {count}")
+    return count
+
+
+def _check_overlap(named: List[Tuple[str, Any]], views: List[_tensors.View], input_stride: int,
+                   output_stride: int) -> None:
+    """Requires: the tensors have passed every other check."""
+    spans = []  # the addresses of each: first, one past the last
+    for index, (address, dtype, shape, strides, _) in enumerate(views):
+        if len(shape) == 3:
+            stride = input_stride if index else output_stride
+            count = (shape[0] * shape[1] - 1) * stride + shape[2]
+        else:  # LSEs are contiguous; scales of groups lie as they like
+            count = 1 + sum([(extent - 1) * stride for extent, stride in zip(shape, strides)])
+        spans.append((address, address + count * _dtypes.BYTES[dtype]))
+    for index, (name, _) in enumerate(named):
+        if name not in _WRITTEN:
+            continue
+        first, end = spans[index]
+        for other, (other_first, other_end) in enumerate(spans):
+            if other_first < end and first < other_end and other != index:
+                raise ValueError(f"expected {name} not to overlap another tensor, but it shares "
+                                 f"memory with {named[other][0]}; pass a buffer of its own")
+
+
+def _current(output: Any, device: Optional[int], runtime: Runtime) -> ContextManager[Any]:
+    """Makes the tensors' device current as their library does it.
+
+    Raises ValueError where that library is unknown and another device is current.
+    """
+    if device is None:
+        return _NOTHING
+    torch, cupy = sys.modules.get("torch"), sys.modules.get("cupy")
+    if torch is not None and isinstance(output, torch.Tensor):
+        if torch.cuda.current_device() == device:
+            return _NOTHING
+        return torch.cuda.device(device)
+    if cupy is not None and isinstance(output, cupy.ndarray):
+        return cupy.cuda.Device(device)
+    current = runtime.current_device()
+    if current == device or (current is None and device == 0):
+        return _NOTHING
+    raise ValueError(f"the tensors are on cuda:{device}, but the current device is "
+                     f"{'none' if current is None else f'cuda:{current}'}; make it current first")
+
+
+_NOTHING: ContextManager[Any] = nullcontext()

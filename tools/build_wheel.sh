@@ -28,6 +28,7 @@ strip --strip-unneeded "$package/libcubinet.so"
 CUBINET_WHEEL_PLATFORM=$(python3 tools/wheel_platform.py "$package"/*.so*)
 export CUBINET_WHEEL_PLATFORM
 rm -f build/wheels/*.whl
-python3 -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheels \
+[ -x build/wheels/builder/bin/pip ] || python3 -m venv build/wheels/builder
+build/wheels/builder/bin/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheels \
   "$stage/tools/python"
 ls -l build/wheels/*.whl

@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 usage() {
   cat <<'TXT'
 usage: tools/install_dependencies.sh [--checks] [--dry-run]
-  --checks   also clang-format 14, clang-tidy 14 and shellcheck where the distribution has them
+  --checks   also clang-format 14, clang-tidy 14, shellcheck and venv where the distribution has them
   --dry-run  print what is missing and install nothing
 TXT
 }
@@ -76,6 +76,7 @@ if [ "$checks" = yes ]; then
   have clang-format-14 || have clang-format || need clang-format-14
   have clang-tidy-14 || have clang-tidy || need clang-tidy-14
   have shellcheck || need shellcheck
+  python3 -c 'import ensurepip, venv' 2>/dev/null || need python3-venv # for tools/test.sh wheel
 fi
 
 all_missing=("${missing[@]}")

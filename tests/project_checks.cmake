@@ -47,7 +47,11 @@ if(NOT CUBINET_SANITIZE)
       "CUBINET_CACHE_DIR=none"
       "FAKE_CUDA_DEVICES=9.0,9.0"
       "CXX=${CMAKE_CXX_COMPILER}")
-  set_tests_properties("python: package" PROPERTIES ENVIRONMENT "${python_environment}")
+  cubinet_check("project: the README's Python program runs" cpu 120
+                Python3::Interpreter "${tools}/check_docs.py" program python
+                --driver "$<TARGET_FILE:fake_cuda>" --)
+  set_tests_properties("python: package" "project: the README's Python program runs"
+                       PROPERTIES ENVIRONMENT "${python_environment}")
 endif()
 
 # The flags with which a stranger's program must be built to run with this build's library.
@@ -58,9 +62,17 @@ endforeach()
 separate_arguments(program_flags UNIX_COMMAND "${consumer_flags}")
 cubinet_check(
   "project: the README's program compiles" cpu 120
-  Python3::Interpreter "${tools}/check_docs.py" program --
+  Python3::Interpreter "${tools}/check_docs.py" program cpp --
   "${CMAKE_CXX_COMPILER}" -std=c++20 -Wall -Wextra -Werror ${program_flags}
   "-I${PROJECT_SOURCE_DIR}/include" SOURCE "$<TARGET_FILE:cubinet_jit>" -o PROGRAM)
+cubinet_check(
+  "project: the README's C program runs" cpu 120
+  Python3::Interpreter "${tools}/check_docs.py" program c --driver "$<TARGET_FILE:fake_cuda>" --
+  "${CMAKE_CXX_COMPILER}" -x c -std=c11 -Wall -Wextra -Wpedantic -Werror ${program_flags}
+  "-I${PROJECT_SOURCE_DIR}/include" SOURCE -x none "$<TARGET_FILE:cubinet_jit>"
+  "-Wl,-rpath,$<TARGET_FILE_DIR:cubinet_jit>" -o PROGRAM)
+set_tests_properties("project: the README's C program runs" PROPERTIES
+                     ENVIRONMENT "${CUBINET_TEST_ENVIRONMENT}")
 
 if(CUBINET_INSTALL)
   cubinet_check(

@@ -2,11 +2,15 @@
 """Checks the project's documents.
 
 usage: check_docs.py paths [ROOT]            every path that a document names exists
-       check_docs.py program -- COMPILER...  the README's first C++ program compiles and links; in
-                                             the compiler's command it is SOURCE, the result PROGRAM
+       check_docs.py program LANGUAGE [--driver LIBCUDA] -- COMMAND...
+                                             the README's first program in cpp, c or python builds;
+                                             in COMMAND it is SOURCE, the result PROGRAM. With
+                                             LIBCUDA it must then run, and without a driver print
+                                             an error and fail. COMMAND may be empty for python
        check_docs.py self-test               each kind of violation is refused
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -18,7 +22,10 @@ TOP_LEVEL = r"(?:src|include|kernel_templates|tests|tools|\.ci)"
 # A path stands alone or in `code`; build/ and $VARIABLES are made by the reader and not looked up.
 PATH = re.compile(rf"(?<![\w./$<-])({TOP_LEVEL}(?:/[\w.*<>{{}}-]+)+/?|CMake[\w.]+)")
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
-FENCE = re.compile(r"^```(?:cpp|c\+\+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(cpp|c|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# What makes a block a program, and the name of its file.
+PROGRAM = {"cpp": (r"\bint main\(", "readme_program.cpp"), "c": (r"\bint main\(", "program.c"),
+           "python": (r"^import ", "program.py")}
 # Names that stand for something else: my_kernel, <name>, *.
 STAND_IN = re.compile(r"[<>*{}]|\bmy_")
 
@@ -39,25 +46,42 @@ def missing_paths(root):
                 yield document, link
 
 
-def first_program(root):
-    """The first C++ block of the README that has a main function."""
+def first_program(root, language):
+    """The first block of the README in that language that is a whole program."""
     text = (root / "README.md").read_text(encoding="utf-8")
-    for program in FENCE.findall(text):
-        if re.search(r"\bint main\(", program):
+    for found, program in FENCE.findall(text):
+        if found == language and re.search(PROGRAM[language][0], program, re.MULTILINE):
             return program
-    sys.exit("check docs: README.md has no C++ program with a main function")
+    sys.exit(f"check docs: README.md has no whole program in {language}")
 
 
-def check_program(root, compiler):
-    """Runs the compiler's command, SOURCE being the README's program and PROGRAM what it makes."""
+def run_program(command, driver):
+    """(exit status, what it says) of a program that finds this CUDA driver and an empty cache."""
+    result = subprocess.run(command, check=False, capture_output=True, text=True,
+                            env={**os.environ, "CUBINET_DRIVER": driver,
+                                 "CUBINET_CACHE_DIR": "none"})
+    return result.returncode, result.stdout + result.stderr
+
+
+def check_program(root, language, driver, command):
+    """Runs the command, SOURCE being the README's program and PROGRAM what it makes of it."""
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "readme_program.cpp"
-        source.write_text(first_program(root), encoding="utf-8")
+        source = Path(folder) / PROGRAM[language][1]
+        source.write_text(first_program(root, language), encoding="utf-8")
         names = {"SOURCE": str(source), "PROGRAM": f"{folder}/program"}
-        command = [names.get(argument, argument) for argument in compiler]
-        if subprocess.run(command, check=False).returncode != 0:
-            sys.exit("check docs: the README's first program does not compile")
-    print("check docs: the README's program compiles")
+        command = [names.get(argument, argument) for argument in command]
+        if command and subprocess.run(command, check=False).returncode != 0:
+            sys.exit(f"check docs: the README's first program in {language} does not build")
+        if driver:
+            program = [sys.executable, str(source)] if language == "python" else [names["PROGRAM"]]
+            status, text = run_program(program, driver)
+            if status != 0 or "registers" not in text:
+                sys.exit(f"check docs: the README's program in {language} fails:\n{text}")
+            status, text = run_program(program, "/no/such/libcuda.so")
+            if status != 1 or "/no/such/libcuda.so" not in text or "Traceback" in text:
+                sys.exit(f"check docs: without a driver the README's program in {language} does "
+                         f"not say so:\n{text}")
+    print(f"check docs: the README's program in {language} is fine")
 
 
 def self_test():
@@ -83,8 +107,12 @@ def main():
     verb = sys.argv[1] if len(sys.argv) > 1 else ""
     if verb == "self-test":
         self_test()
-    elif verb == "program" and sys.argv[2:3] == ["--"] and len(sys.argv) > 3:
-        check_program(root, sys.argv[3:])
+    elif verb == "program" and sys.argv[2:3] and sys.argv[2] in PROGRAM and "--" in sys.argv:
+        split = sys.argv.index("--")
+        options = sys.argv[3:split]
+        if options and (len(options) != 2 or options[0] != "--driver"):
+            sys.exit(__doc__)
+        check_program(root, sys.argv[2], options[1] if options else "", sys.argv[split + 1:])
     elif verb == "paths":
         missing = list(missing_paths(Path(sys.argv[2]) if len(sys.argv) > 2 else root))
         if missing:

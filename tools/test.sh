@@ -55,7 +55,7 @@ gpu_build_folder() {
   if [ -n "${1:-}" ]; then
     echo "$1"
   elif cmake_is_recent && command -v "${CXX:-c++}" >/dev/null 2>&1; then
-    build release --target gpu_tests >&2
+    build release --target gpu_tests cubinet_jit >&2
     echo build/release
   elif [ -x build/portable/tests/gpu_tests ]; then
     echo build/portable
@@ -74,7 +74,26 @@ run_gpu_tests() {
     fail "$folder has no tests/gpu_tests; build it first, or carry build/portable here"
   fi
   say "$folder/tests/gpu_tests"
-  "$folder/tests/gpu_tests" "${@:2}"
+  local result=0
+  "$folder/tests/gpu_tests" "${@:2}" || result=1
+  # The public grid through Python, unless only some tests were asked for.
+  [ $# -gt 1 ] || run_python_grid "$folder" || result=1
+  return $result
+}
+
+run_python_grid() {
+  local library=$1/lib/libcubinet.so
+  if ! python3 -c 'import torch' 2>/dev/null; then
+    say "NOT RUN: python3 has no torch here, so the grid of 972 cases through Python was left out"
+    return 0
+  fi
+  if [ ! -e "$library" ]; then
+    say "NOT RUN: $library is missing; build or carry it for the grid of 972 cases through Python"
+    return 1
+  fi
+  say "tests/python/merge_attn_states_grid.py"
+  PYTHONPATH=$PWD/tools/python CUBINET_LIBRARY=$library CUBINET_CACHE_DIR=none \
+    python3 tests/python/merge_attn_states_grid.py
 }
 
 # The wheel in a fresh environment, against the fake driver; only the tests come from here.

@@ -17,3 +17,12 @@ run("${CMAKE_COMMAND}" -S "${CONSUMER}" -B "${SCRATCH}/build" -G "${GENERATOR}"
     -DCMAKE_BUILD_TYPE=Release)
 run("${CMAKE_COMMAND}" --build "${SCRATCH}/build")
 run("${SCRATCH}/build/consumer" "${SCRATCH}/cache")
+
+# A program in C, which knows the header and the library of that prefix.
+separate_arguments(flags UNIX_COMMAND "${FLAGS}")
+file(GLOB_RECURSE library "${SCRATCH}/prefix/libcubinet.so")
+cmake_path(GET library PARENT_PATH library_folder)
+run("${COMPILER}" -x c -std=c11 -Wall -Wextra -Wpedantic -Werror ${flags}
+    "-I${SCRATCH}/prefix/include" "${CONSUMER}/consumer.c" -x none "-L${library_folder}" -lcubinet
+    "-Wl,-rpath,${library_folder}" -o "${SCRATCH}/build/c_consumer")
+run("${SCRATCH}/build/c_consumer" "${SCRATCH}/cache")

@@ -71,6 +71,12 @@ struct RuntimeOptions {
   // Longest wait for another process that compiles the same kernel; then this one compiles too
   // (CUBINET_LOCK_TIMEOUT_MS).
   std::chrono::milliseconds lock_timeout{30'000};
+  // What the cache directory may take on disk (CUBINET_CACHE_MAX_SIZE); UINT64_MAX: as much as there
+  // is. Entries used longest ago are removed in the background when a publish makes it more.
+  std::uint64_t max_cache_bytes = std::uint64_t{4} << 30;
+  // Free space that the cache leaves to others (CUBINET_CACHE_MIN_FREE). Unset: 256 MiB, but at most
+  // a twentieth of the file system. A kernel that finds no room is served and not kept.
+  std::optional<std::uint64_t> min_free_bytes;
   // Receives the library's lines; empty: stderr. Lines below the level are not made at all
   // (CUBINET_LOG=debug, info, warning, error or off).
   LogSink log_sink;
@@ -92,6 +98,8 @@ struct Stats {
   std::uint64_t quarantined = 0;       // damaged entries moved aside
   std::uint64_t lock_waits = 0;        // waits for another process
   std::uint64_t lock_timeouts = 0;
+  std::uint64_t evicted = 0;  // entries removed to keep the cache within its bounds
+  std::uint64_t evicted_bytes = 0;
 };
 
 // What precompile did for one kernel.

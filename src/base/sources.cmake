@@ -6,4 +6,5 @@ set(CUBINET_SOURCES_BASE
   file.cpp
   file_descriptor.cpp
   hex.cpp
-  log.cpp)
+  log.cpp
+  quantity.cpp)

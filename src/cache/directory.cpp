@@ -2,9 +2,14 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdlib>
+#include <ctime>
 #include <exception>
 #include <tuple>
 #include <utility>
@@ -52,6 +57,14 @@ void sort_candidates(std::vector<Candidate>& candidates, const EntryQuery& query
   std::sort(candidates.begin(), candidates.end(),
             [&](const Candidate& a, const Candidate& b) { return rank(a) > rank(b); });
   if (candidates.size() > kMaxCandidates) candidates.resize(kMaxCandidates);
+}
+
+// On overlayfs a touch copies the whole file up from its read-only layer.
+bool is_touchable(int fd) noexcept {
+  constexpr std::int64_t kOverlay = 0x794c7630;
+  struct statfs status {};
+  if (::fstatfs(fd, &status) != 0) return false;
+  return static_cast<std::int64_t>(status.f_type) != kOverlay && (status.f_flags & ST_RDONLY) == 0;
 }
 
 }  // namespace
@@ -153,7 +166,10 @@ std::optional<Entry> Directory::read_entry(const Shard& shard, const std::string
   EntryFile file = read_entry_file(shard.directory, name, *says);
   if (file.entry) {
     const bool exact = query.policy == ToolchainPolicy::kExact && query.toolchain.known();
-    if (!exact || file.entry->artifact.toolchain == query.toolchain) return std::move(file.entry);
+    if (!exact || file.entry->artifact.toolchain == query.toolchain) {
+      touch_if_due(file.fd.get(), file.status);
+      return std::move(file.entry);
+    }
     note(miss, MissReason::kOtherToolchain, Damage::kNone, "made by another build of nvrtc");
     return std::nullopt;
   }
@@ -171,6 +187,19 @@ std::optional<Entry> Directory::read_entry(const Shard& shard, const std::string
     note(miss, MissReason::kUnreadable, Damage::kNone, std::move(line));
   }
   return std::nullopt;
+}
+
+void Directory::touch_if_due(int fd, const struct stat& status) const noexcept {
+  timespec now{};
+  if (options_.read_only || ::clock_gettime(CLOCK_REALTIME, &now) != 0) return;
+  // A time in the future comes from a clock that went back: it is put right like one in the past.
+  const std::int64_t age_s = std::abs(now.tv_sec - status.st_mtim.tv_sec);
+  if (age_s < options_.touch_after.count() || !is_touchable(fd)) return;
+  const std::array<timespec, 2> times{timespec{0, UTIME_OMIT}, timespec{0, UTIME_NOW}};
+  int failed = ::futimens(fd, times.data());
+  // To set one time alone is the owner's right; to set both to now, everybody's who may write.
+  if (failed != 0 && errno == EPERM) failed = ::futimens(fd, nullptr);
+  if (failed == 0) counters_.touched.fetch_add(1, std::memory_order_relaxed);
 }
 
 bool Directory::set_aside(const Shard& shard, const std::string& name, const struct stat& seen,
@@ -214,6 +243,9 @@ DirectoryStats Directory::stats() const noexcept {
   stats.published = get(counters_.published);
   stats.publish_failures = get(counters_.publish_failures);
   stats.swept = get(counters_.swept);
+  stats.touched = get(counters_.touched);
+  stats.evicted = get(counters_.evicted);
+  stats.evicted_bytes = get(counters_.evicted_bytes);
   return stats;
 }
 

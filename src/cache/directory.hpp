@@ -4,11 +4,14 @@
 //   <root>/v1/tmp/                                                      being written
 //   <root>/v1/quarantine/                                               damaged, 16 at most
 //   <root>/v1/locks                                                     see single_flight.hpp
+//
+// The mtime of an entry's file is its last use, to touch_after; see eviction.hpp.
 #pragma once
 
 #include <sys/stat.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -19,6 +22,7 @@
 
 #include "base/log.hpp"
 #include "cache/entry.hpp"
+#include "cache/free_space.hpp"
 #include "jit/runtime.hpp"
 
 namespace jit::inline v1 {
@@ -27,8 +31,14 @@ struct DirectoryOptions {
   std::filesystem::path root{};
   // Trust a directory that its group may write to. Others may never.
   bool trust_group = false;
-  // Write nothing: no publish, no quarantine, no directory.
+  // Write nothing: no publish, no quarantine, no touch, no directory.
   bool read_only = false;
+  // An entry that is found is touched if it was last touched this long ago, so that those in use
+  // are the last to be evicted. On overlayfs never: one touch would copy the file up.
+  std::chrono::seconds touch_after{3600};
+  // Free space that publish leaves to others. Unset: 256 MiB, but at most a twentieth of the file
+  // system.
+  std::optional<std::uint64_t> min_free_bytes{};
 };
 
 // What is asked of a directory.
@@ -62,6 +72,9 @@ struct PublishResult {
   bool ok = false;
   int error = 0;     // errno; 0 if refused for another reason than the system's
   std::string what;  // why not, and what to do; one line
+  // Of the entry on disk, and what was free before it; unset if the file system does not say.
+  std::uint64_t bytes = 0;
+  std::optional<FreeSpace> space{};
 };
 
 // Each number only grows.
@@ -73,9 +86,14 @@ struct DirectoryStats {
   std::uint64_t published = 0;
   std::uint64_t publish_failures = 0;
   std::uint64_t swept = 0;  // temporary files of dead processes
+  std::uint64_t touched = 0;
+  std::uint64_t evicted = 0;  // entries
+  std::uint64_t evicted_bytes = 0;
 };
 
 struct Shard;
+struct EvictionRequest;
+struct EvictionResult;
 
 // Directory finds and publishes entries.
 //
@@ -101,7 +119,8 @@ class Directory {
   std::string reason() const;
 
   // The entry that answers `query`, verified. Reads only, except that a damaged file is moved to
-  // the quarantine. Never creates a directory.
+  // the quarantine and that a touch may be due; whether that succeeds is nobody's news. Never
+  // creates a directory.
   // Returns: nullopt on a miss; `why`, if given, says which.
   // Cost: for kExact with a known toolchain five opens and one read; else a scan of one of 256
   // directories. Of several answers: this build, then the newest release, then the greatest build.
@@ -111,12 +130,18 @@ class Directory {
 
   // Makes the entry visible to others, in one step, on disk for good: temporary file, fsync,
   // rename. What stands in its place is replaced. Makes missing directories with mode 0700.
-  // Leaves no temporary file behind, whatever fails. The first call also sweeps.
+  // Leaves no temporary file behind, whatever fails. The first call also sweeps. Refused (ENOSPC)
+  // if less than min_free_bytes would be left free.
+  // A failure is warned about unless the caller says that he reports it himself.
   // Cost: one fsync.
-  PublishResult publish(const Entry& entry) const noexcept;
+  enum class Failure : bool { kWarn, kReturn };
+  PublishResult publish(const Entry& entry, Failure failure = Failure::kWarn) const noexcept;
 
   // Moves the entry aside, for a caller who knows that it is broken. Returns: whether it did.
   bool quarantine(const UnitKey& key, const ToolchainId& toolchain, Damage damage) const noexcept;
+
+  // Brings the directory within bounds; contract in eviction.hpp.
+  EvictionResult evict(const EvictionRequest& request) const noexcept;
 
   // Removes temporary files last written over an hour ago, 1024 at most. Returns: how many.
   std::size_t sweep() const noexcept;
@@ -132,6 +157,9 @@ class Directory {
     std::atomic<std::uint64_t> published{0};
     std::atomic<std::uint64_t> publish_failures{0};
     std::atomic<std::uint64_t> swept{0};
+    std::atomic<std::uint64_t> touched{0};
+    std::atomic<std::uint64_t> evicted{0};
+    std::atomic<std::uint64_t> evicted_bytes{0};
   };
 
   std::optional<Entry> look_up(const EntryQuery& query, Miss& miss) const;
@@ -140,6 +168,7 @@ class Directory {
                                   const EntryQuery& query, Miss& miss) const;
   bool set_aside(const Shard& shard, const std::string& name, const struct stat& seen,
                  Damage damage) const;
+  void touch_if_due(int fd, const struct stat& status) const noexcept;
   PublishResult try_publish(const Entry& entry, const std::vector<std::byte>& bytes) const;
 
   DirectoryOptions options_;

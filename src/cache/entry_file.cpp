@@ -31,7 +31,7 @@ EntryFile not_opened(const TrustedDirectory& shard, const std::string& name, int
 }
 
 EntryFile read_once(const TrustedDirectory& shard, const std::string& name, const EntryName& says) {
-  const UniqueFd fd = open_for_reading(shard.fd.get(), name.c_str());
+  UniqueFd fd = open_for_reading(shard.fd.get(), name.c_str());
   if (!fd) return not_opened(shard, name, errno);
   EntryFile file;
   if (::fstat(fd.get(), &file.status) != 0) return failed(errno);
@@ -50,7 +50,9 @@ EntryFile read_once(const TrustedDirectory& shard, const std::string& name, cons
   if (decoded.entry && !says.matches(decoded.entry->artifact.toolchain)) {
     file.damage = Damage::kWrongToolchain;
   }
-  if (file.damage == Damage::kNone) file.entry = std::move(decoded.entry);
+  if (file.damage != Damage::kNone) return file;
+  file.entry = std::move(decoded.entry);
+  file.fd = std::move(fd);
   return file;
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "base/file_descriptor.hpp"
 #include "cache/entry.hpp"
 #include "cache/layout.hpp"
 #include "cache/trusted_directory.hpp"
@@ -17,6 +18,7 @@ struct EntryFile {
   Damage damage = Damage::kNone;  // why it is no entry
   int error = 0;                  // errno, if the system refused to read it
   struct stat status {};          // of what was read; all zero if there was nothing
+  UniqueFd fd;                    // still open, if there is an entry
 };
 
 // Reads `name` in `shard` whole and verifies it against what `name` says: key, release and build.

@@ -76,7 +76,7 @@ EntryInfo look_at(const Found& found) {
   const int at = found.shard.fd.get();
   if (::fstatat(at, found.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return info;
   info.size_bytes = static_cast<std::uint64_t>(status.st_size);
-  info.modified = time_of(status.st_mtim);
+  info.last_use = time_of(status.st_mtim);
   const UniqueFd fd = open_for_reading(at, found.name.c_str());
   if (!fd || !S_ISREG(status.st_mode)) return info;
   info.summary = read_summary(fd.get(), info.size_bytes, kUsualHeadBytes);

@@ -20,7 +20,7 @@ struct EntryInfo {
   std::filesystem::path path;
   std::string key_hex;  // from the file name
   std::uint64_t size_bytes = 0;
-  std::chrono::system_clock::time_point modified;
+  std::chrono::system_clock::time_point last_use;  // see eviction.hpp
   // Header and metadata, not verified; nullopt if they do not hold together or cannot be read.
   std::optional<EntrySummary> summary;
 };

@@ -12,6 +12,7 @@
 
 #include "base/file.hpp"
 #include "base/hex.hpp"
+#include "base/quantity.hpp"
 #include "cache/directory.hpp"
 #include "cache/layout.hpp"
 #include "cache/quarantine.hpp"
@@ -53,8 +54,9 @@ class TemporaryFile {
     // Beyond this limit the system would not only refuse but raise SIGXFSZ, which kills.
     rlimit limit{};
     if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes.size() > limit.rlim_cur) return EFBIG;
-    // The group's reading right is not for the umask to take away.
-    if (directory_.shared && ::fchmod(fd_.get(), 0640) != 0) return errno;
+    // The group's rights are not for the umask to take away. It may write because only who may
+    // write can touch what another has made; the directory lets it replace the file anyway.
+    if (directory_.shared && ::fchmod(fd_.get(), 0660) != 0) return errno;
     if (const int error = write_fully(fd_.get(), bytes); error != 0) return error;
     int status = 0;
     do {
@@ -83,7 +85,7 @@ class TemporaryFile {
 const char* remedy(int error) {
   switch (error) {
     case ENOSPC:
-    case EDQUOT: return "; free some space, or set CUBINET_CACHE_DIR to another disk";
+    case EDQUOT: return "; free some space (cubinet cache gc), or set CUBINET_CACHE_DIR to another disk";
     case EROFS: return "; set CUBINET_MODE=readonly, or CUBINET_CACHE_DIR to a writable directory";
     case EACCES:
     case EPERM: return "; make it writable, or set CUBINET_CACHE_DIR to a directory of your own";
@@ -96,6 +98,24 @@ const char* remedy(int error) {
 PublishResult system_failure(const char* verb, const TrustedDirectory& where, int error) {
   return {false, error,
           fmt::format("{} {}: {}{}", verb, where.path, error_text(error), remedy(error))};
+}
+
+// More than is free is the system's to refuse, in its own words.
+bool leaves_floor(const std::optional<std::uint64_t>& min_free, const PublishResult& result) {
+  if (!result.space || result.space->free_bytes < result.bytes) return true;
+  const std::uint64_t left = result.space->free_bytes - result.bytes;
+  return left >= free_space_floor(min_free, *result.space);
+}
+
+PublishResult refused_for_floor(const std::optional<std::uint64_t>& min_free, PublishResult result,
+                                const TrustedDirectory& where) {
+  result.error = ENOSPC;
+  result.what = fmt::format(
+      "write a file in {}: {} are free, and {} shall stay so; free some space, lower "
+      "CUBINET_CACHE_MIN_FREE, or set CUBINET_CACHE_DIR to another disk",
+      where.path, format_bytes(result.space->free_bytes),
+      format_bytes(free_space_floor(min_free, *result.space)));
+  return result;
 }
 
 std::size_t sweep_in(const TrustedDirectory& temporary) {
@@ -115,7 +135,7 @@ std::size_t sweep_in(const TrustedDirectory& temporary) {
 
 }  // namespace
 
-PublishResult Directory::publish(const Entry& entry) const noexcept {
+PublishResult Directory::publish(const Entry& entry, Failure failure) const noexcept {
   try {
     if (options_.read_only) return {false, EROFS, "the cache is read-only"};
     PublishResult result{false, 0, "the entry exceeds a limit of the format"};
@@ -123,11 +143,13 @@ PublishResult Directory::publish(const Entry& entry) const noexcept {
     if (!bytes.empty()) result = try_publish(entry, bytes);
     // Somebody removed the cache under our hands; it is made anew.
     if (result.error == ENOENT) result = try_publish(entry, bytes);
+    result.bytes = bytes.size();
     if (result.ok) {
       counters_.published.fetch_add(1, std::memory_order_relaxed);
       return result;
     }
     counters_.publish_failures.fetch_add(1, std::memory_order_relaxed);
+    if (failure == Failure::kReturn) return result;
     // A directory that is not to be trusted is warned about once, whether read or written first.
     const std::string id = reason().empty()
                                ? fmt::format("publish:{}:{}", options_.root.native(), result.error)
@@ -149,6 +171,12 @@ PublishResult Directory::try_publish(const Entry& entry,
   if (!temporary) return {false, temporary.error, temporary.why};
   if (!swept_once_.exchange(true)) counters_.swept.fetch_add(sweep_in(temporary));
 
+  PublishResult result;
+  result.bytes = bytes.size();
+  result.space = free_space_of(temporary.fd.get());
+  if (!leaves_floor(options_.min_free_bytes, result)) {
+    return refused_for_floor(options_.min_free_bytes, std::move(result), temporary);
+  }
   TemporaryFile file(temporary, entry.key);
   if (file.error() != 0) return system_failure("make a file in", temporary, file.error());
   int error = file.write(bytes);
@@ -163,7 +191,8 @@ PublishResult Directory::try_publish(const Entry& entry,
     error = file.move_to(shard.directory, name);
   }
   if (error != 0) return system_failure("rename a file to", shard.directory, error);
-  return {true, 0, {}};
+  result.ok = true;
+  return result;
 }
 
 std::size_t Directory::sweep() const noexcept {

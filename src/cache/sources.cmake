@@ -4,6 +4,9 @@ set(CUBINET_SOURCES_CACHE
   entry_decode.cpp
   entry_encode.cpp
   entry_file.cpp
+  eviction.cpp
+  eviction_scan.cpp
+  free_space.cpp
   inspection.cpp
   layout.cpp
   location.cpp

@@ -14,8 +14,12 @@ namespace jit::inline v1 {
 namespace {
 
 DirectoryOptions directory_options(const RuntimeOptions& options) {
-  return {options.cache_dir.empty() ? default_cache_dir() : options.cache_dir, options.trust_group,
-          options.mode != Mode::kAuto};
+  DirectoryOptions directory;
+  directory.root = options.cache_dir.empty() ? default_cache_dir() : options.cache_dir;
+  directory.trust_group = options.trust_group;
+  directory.read_only = options.mode != Mode::kAuto;
+  directory.min_free_bytes = options.min_free_bytes;
+  return directory;
 }
 
 std::vector<SourceHeader> headers_of(const table::Template& tmpl) {
@@ -64,6 +68,9 @@ Unit make_unit(const Signature& signature, Arch arch, Debug debug) {
 ArtifactSource::ArtifactSource(const RuntimeOptions& options, Logger logger)
     : options_(options), logger_(std::move(logger)) {
   if (!options.memory_only) directory_.emplace(directory_options(options), logger_);
+  if (directory_ && options.mode == Mode::kAuto) {
+    housekeeper_.emplace(*directory_, options.max_cache_bytes, logger_);
+  }
   join();
   worker_.emplace();
 }
@@ -216,10 +223,19 @@ Artifact ArtifactSource::compile(const Unit& unit) {
   return std::move(*artifact);
 }
 
-std::string ArtifactSource::publish(const Unit& unit, const Artifact& artifact) {
+void ArtifactSource::publish(const Unit& unit, const Artifact& artifact) {
+  if (housekeeper_) housekeeper_->published(directory_->publish(entry_of(unit, artifact)));
+}
+
+std::string ArtifactSource::publish_for_good(const Unit& unit, const Artifact& artifact) {
   if (!directory_) return "the cache is in memory only";
-  if (options_.mode != Mode::kAuto) return "the cache is read-only";
-  const PublishResult result = directory_->publish(entry_of(unit, artifact));
+  if (!housekeeper_) return "the cache is read-only";
+  const Entry entry = entry_of(unit, artifact);
+  PublishResult result = directory_->publish(entry, Directory::Failure::kReturn);
+  if (!result.ok && housekeeper_->make_room_for(result)) {
+    result = directory_->publish(entry, Directory::Failure::kReturn);
+  }
+  housekeeper_->published(result);
   return result.ok ? std::string() : result.what;
 }
 
@@ -246,6 +262,8 @@ Stats ArtifactSource::stats() const {
     stats.published = disk.published;
     stats.publish_failures = disk.publish_failures;
     stats.quarantined = disk.quarantined;
+    stats.evicted = disk.evicted;
+    stats.evicted_bytes = disk.evicted_bytes;
   }
   return stats;
 }

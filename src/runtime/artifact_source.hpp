@@ -15,6 +15,7 @@
 #include "compile/toolchain.hpp"
 #include "jit/runtime.hpp"
 #include "runtime/fork_support.hpp"
+#include "runtime/housekeeper.hpp"
 #include "runtime/worker.hpp"
 #include "signature/artifact.hpp"
 #include "signature/key.hpp"
@@ -67,8 +68,12 @@ class ArtifactSource final : private ForkAware {
   // kCompileFailed. Cost: NVRTC's, plus under 10 %.
   Artifact compile(const Unit& unit);
 
-  // Puts the artifact on disk unless the mode forbids it. Returns: why not, else an empty string.
-  std::string publish(const Unit& unit, const Artifact& artifact);
+  // Puts the artifact on disk unless the mode forbids it. Housekeeping that is due after it goes on
+  // in the background.
+  void publish(const Unit& unit, const Artifact& artifact);
+  // The same for one who cannot do without: where there is no room, others have to go first.
+  // Returns: why it is not on disk, and what to do; else an empty string.
+  std::string publish_for_good(const Unit& unit, const Artifact& artifact);
 
   // Tells the cache that the driver refused these bytes although their checksum holds.
   void quarantine(const Unit& unit, const Artifact& artifact);
@@ -90,6 +95,7 @@ class ArtifactSource final : private ForkAware {
   const RuntimeOptions& options_;
   Logger logger_;
   std::optional<Directory> directory_;
+  std::optional<Housekeeper> housekeeper_;  // where the directory may be written to
 
   std::mutex mutex_;  // the search for a toolchain
   bool searched_ = false;

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/environment.hpp"
+#include "base/quantity.hpp"
 #include "jit/error.hpp"
 #include "jit/runtime.hpp"
 
@@ -73,6 +74,29 @@ void read_cache_dir(RuntimeOptions& options) {
   }
 }
 
+std::optional<std::uint64_t> read_size(const char* variable, std::string_view expected) {
+  const auto text = get_env(variable);
+  if (!text) return std::nullopt;
+  if (*text == "none") return UINT64_MAX;
+  const auto size = parse_size(*text);
+  if (!size) refuse(variable, *text, expected);
+  return size;
+}
+
+void read_bounds(RuntimeOptions& options) {
+  constexpr std::string_view kSize = "a size such as 4GiB or 500MB, or none";
+  if (const auto size = read_size("CUBINET_CACHE_MAX_SIZE", kSize)) {
+    if (*size == 0) {
+      refuse("CUBINET_CACHE_MAX_SIZE", "0",
+             "a size such as 4GiB, or none; CUBINET_CACHE_DIR=none keeps nothing on disk");
+    }
+    options.max_cache_bytes = *size;
+  }
+  if (const auto size = read_size("CUBINET_CACHE_MIN_FREE", kSize)) {
+    options.min_free_bytes = *size == UINT64_MAX ? 0 : *size;
+  }
+}
+
 std::vector<std::filesystem::path> split_path(std::string_view text) {
   std::vector<std::filesystem::path> paths;
   while (!text.empty()) {
@@ -93,6 +117,7 @@ RuntimeOptions RuntimeOptions::from_environment() {
   read_trust(options);
   read_log(options);
   read_lock_timeout(options);
+  read_bounds(options);
   options.template_path = split_path(get_env("CUBINET_TEMPLATE_PATH").value_or(""));
   options.nvrtc = get_env("CUBINET_NVRTC").value_or("");
   options.driver = get_env("CUBINET_DRIVER").value_or("");

@@ -4,6 +4,7 @@ set(CUBINET_SOURCES_RUNTIME
     devices.cpp
     fork_support.cpp
     frozen_miss.cpp
+    housekeeper.cpp
     memory_tier.cpp
     options.cpp
     owned_request.cpp

@@ -12,6 +12,7 @@
 #include <utility>
 
 struct stat;
+struct timespec;
 
 namespace jit::test {
 namespace {
@@ -37,6 +38,12 @@ bool FaultInjector::strikes(const char* function) {
   if (fault_.at_call == 0 || !now) return false;
   if (fault_.kill) ::kill(::getpid(), SIGKILL);
   struck_ = function;
+  if (fault_.meanwhile) {
+    active = nullptr;  // its own calls do not count
+    fault_.meanwhile();
+    active = this;
+    return false;
+  }
   errno = fault_.error;
   return true;
 }
@@ -72,6 +79,7 @@ JIT_TEST_STAND_IN(int, fsync, (int fd), (fd))
 JIT_TEST_STAND_IN(int, renameat, (int from_at, const char* from, int to_at, const char* to),
                   (from_at, from, to_at, to))
 JIT_TEST_STAND_IN(int, unlinkat, (int at, const char* path, int flags), (at, path, flags))
+JIT_TEST_STAND_IN(int, futimens, (int fd, const struct timespec* times), (fd, times))
 JIT_TEST_STAND_IN(int, fcntl, (int fd, int command, void* argument), (fd, command, argument))
 
 // A close() that fails has closed all the same.

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct Fault {
   const char* only = nullptr;         // count calls of this function alone
   bool always = false;                // every such call from at_call on, not one alone
   std::int64_t file_system_type = 0;  // what fstatfs() answers; 0: the truth
+  std::function<void()> meanwhile{};  // happens right before the call, which then does not fail
 };
 
 // Active in this thread while it lives.

@@ -8,6 +8,7 @@
 #include "base/file.hpp"
 #include "cache/cache_fixture.hpp"
 #include "cache/directory.hpp"
+#include "cache/eviction.hpp"
 #include "cache/single_flight.hpp"
 
 using namespace jit;
@@ -136,6 +137,32 @@ TEST_CASE("an error at any call of a find is a miss or the right entry, and no d
     return !struck.empty();
   });
   CHECK(calls > 10);
+}
+
+TEST_CASE("an error at any call of an eviction costs at most that there is less of it") {
+  const Folder folder;
+  const std::size_t descriptors = open_descriptors();
+  const int calls = for_every_fault([&](int call, int error) {
+    const Directory directory({.root = folder.path()}, Logger::silent());
+    for (std::uint32_t i = 0; i < 3; ++i) REQUIRE(directory.publish(make_entry(i)).ok);
+    std::string struck;
+    {
+      const FaultInjector injector({.at_call = call, .error = error});
+      const EvictionResult result = directory.evict({.max_bytes = 0});
+      struck = injector.struck();
+      INFO("struck " << struck);
+      CHECK((result.done || !result.why.empty()));
+      CHECK(result.removed_entries <= 3);
+    }
+    CHECK(open_descriptors() == descriptors);
+    for (std::uint32_t i = 0; i < 3; ++i) {
+      const auto found = find(directory, make_entry(i));
+      if (found) CHECK(same(*found, make_entry(i)));
+    }
+    CHECK(directory.stats().damaged == 0);
+    return !struck.empty();
+  });
+  CHECK(calls > 20);
 }
 
 TEST_CASE("an error at any call while damage is moved away is a miss, and heals") {

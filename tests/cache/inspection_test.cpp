@@ -41,7 +41,7 @@ TEST_CASE("a list shows every entry, in order, with what it says of itself") {
     CHECK(summary.entry.signature == entry.signature);
     CHECK(summary.cubin_bytes == entry.artifact.cubin.size());
     CHECK(list[i].path.filename().string().starts_with(list[i].key_hex));
-    const auto age = std::chrono::system_clock::now() - list[i].modified;
+    const auto age = std::chrono::system_clock::now() - list[i].last_use;
     CHECK(age < std::chrono::minutes(10));
     CHECK(age > -std::chrono::minutes(10));
   }

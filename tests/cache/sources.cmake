@@ -5,10 +5,13 @@ set(CUBINET_TESTS_CACHE
   damage_test.cpp
   directory_test.cpp
   entry_test.cpp
+  eviction_test.cpp
   fault_injection.cpp
   fault_test.cpp
   inspection_test.cpp
   layout_test.cpp
+  mount_namespace.cpp
   single_flight_process_test.cpp
   single_flight_test.cpp
+  touch_test.cpp
   trust_test.cpp)

@@ -99,7 +99,7 @@ TEST_CASE("a directory that its group may write to is trusted on request, and th
   REQUIRE(::stat(path.parent_path().c_str(), &status) == 0);
   CHECK((status.st_mode & 07777) == 02770);
   REQUIRE(::stat(path.c_str(), &status) == 0);
-  CHECK((status.st_mode & 07777) == 0640);
+  CHECK((status.st_mode & 07777) == 0660);
   REQUIRE(::stat((root / "v1/locks").c_str(), &status) == 0);
   CHECK((status.st_mode & 07777) == 0660);
 }

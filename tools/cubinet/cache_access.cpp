@@ -49,8 +49,8 @@ Json entry_json(const EntryInfo& info) {
   Json json = Json::object({{"key", info.key_hex},
                             {"path", info.path.string()},
                             {"bytes", info.size_bytes},
-                            {"modified", format_time(info.modified)},
-                            {"age_s", age_seconds(info.modified)}});
+                            {"last_use", format_time(info.last_use)},
+                            {"unused_s", age_seconds(info.last_use)}});
   if (!info.summary) {
     for (const char* key : {"signature", "template", "arch", "toolchain"}) json.set(key, {});
     return json;

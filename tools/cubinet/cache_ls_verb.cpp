@@ -30,12 +30,12 @@ class CacheLsVerb final : public Verb {
       return kFine;
     }
     TextTable table(
-        {{"KEY"}, {"TOOLCHAIN"}, {"BYTES", Align::kRight}, {"AGE", Align::kRight}, {"SIGNATURE"}});
+        {{"KEY"}, {"TOOLCHAIN"}, {"BYTES", Align::kRight}, {"LAST USE", Align::kRight}, {"SIGNATURE"}});
     for (const EntryInfo& info : entries) {
       const std::string toolchain =
           info.summary ? info.summary->entry.artifact.toolchain.text() : "?";
       table.add({short_key(info), toolchain, format_bytes(info.size_bytes),
-                 format_age(info.modified), signature_of(info)});
+                 format_age(info.last_use), signature_of(info)});
     }
     if (!table.empty()) print(table.text());
     print(fmt::format("{} entries, {} in {}\n", entries.size(), format_bytes(bytes),

@@ -14,7 +14,7 @@ std::string entry_text(const EntryInfo& info) {
   table.add({"key", info.key_hex});
   table.add({"file", info.path.string()});
   table.add({"bytes", std::to_string(info.size_bytes)});
-  table.add({"modified", format_time(info.modified)});
+  table.add({"last_use", format_time(info.last_use)});
   if (!info.summary) return table.text() + "its header cannot be read; see cubinet cache verify\n";
   const Entry& entry = info.summary->entry;
   const Artifact& artifact = entry.artifact;

@@ -33,6 +33,7 @@ constexpr const char* kGroupExamples =
     "Examples:\n"
     "  cubinet cache ls\n"
     "  cubinet cache verify\n"
+    "  cubinet cache gc --max-size 1GiB\n"
     "  cubinet cache rm --all";
 
 class ParserArguments final : public Arguments {

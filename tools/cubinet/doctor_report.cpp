@@ -54,6 +54,13 @@ void add_driver(TextTable& table, const Examination& found) {
   }
 }
 
+std::string bounds_text(const CacheFinding& cache) {
+  const bool capped = cache.max_bytes != UINT64_MAX;
+  return fmt::format("takes {} of {} on disk, leaves {} free", format_bytes(cache.disk_bytes),
+                     capped ? "at most " + format_bytes(cache.max_bytes) : "any size",
+                     format_bytes(cache.min_free_bytes));
+}
+
 void add_cache(TextTable& table, const CacheFinding& cache) {
   if (cache.memory_only) {
     table.add({"cache", "in memory only"});
@@ -70,6 +77,7 @@ void add_cache(TextTable& table, const CacheFinding& cache) {
       {"", fmt::format(
                "{} entries, {}{}", cache.entries, format_bytes(cache.entry_bytes),
                cache.free_bytes ? fmt::format("; {} free", format_bytes(*cache.free_bytes)) : "")});
+  table.add({"", bounds_text(cache)});
 }
 
 Json toolchain_json(const Examination& found) {
@@ -102,6 +110,9 @@ Json cache_json(const CacheFinding& cache) {
       .set("entries", cache.entries)
       .set("entry_bytes", cache.entry_bytes)
       .set("quarantined", cache.quarantined)
+      .set("disk_bytes", cache.disk_bytes)
+      .set("max_bytes", cache.max_bytes != UINT64_MAX ? Json(cache.max_bytes) : Json())
+      .set("min_free_bytes", cache.min_free_bytes)
       .set("free_bytes", cache.free_bytes ? Json(*cache.free_bytes) : Json());
   return json;
 }

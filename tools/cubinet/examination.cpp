@@ -10,6 +10,8 @@
 #include <array>
 #include <string_view>
 
+#include "base/quantity.hpp"
+#include "cache/eviction.hpp"
 #include "cache/inspection.hpp"
 #include "cubinet/verb.hpp"
 #include "runtime/runtime_impl.hpp"
@@ -19,12 +21,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 10> kVariables{
+constexpr std::array<std::string_view, 12> kVariables{
     "CUBINET_CACHE_DIR",  "CUBINET_MODE",         "CUBINET_TOOLCHAIN", "CUBINET_TRUST",
     "CUBINET_LOG",        "CUBINET_NVRTC",        "CUBINET_DRIVER",    "CUBINET_LOCK_TIMEOUT_MS",
-    "CUBINET_FAILED_DIR", "CUBINET_TEMPLATE_PATH"};
-// Little enough that a precompile of many kernels may fail.
-constexpr std::uint64_t kLowSpaceBytes = std::uint64_t{64} << 20;
+    "CUBINET_FAILED_DIR", "CUBINET_TEMPLATE_PATH", "CUBINET_CACHE_MAX_SIZE",
+    "CUBINET_CACHE_MIN_FREE"};
 
 fs::path nearest_existing(fs::path path) {
   std::error_code error;
@@ -149,7 +150,12 @@ class Examiner {
     struct statvfs space {};
     if (::statvfs(place.c_str(), &space) == 0) {
       finding.free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
+      finding.min_free_bytes =
+          free_space_floor(options_.min_free_bytes,
+                           {*finding.free_bytes, std::uint64_t{space.f_blocks} * space.f_frsize});
     }
+    finding.max_bytes = options_.max_cache_bytes;
+    finding.disk_bytes = directory.evict({.dry_run = true}).scanned_bytes;
     finding.reason = directory.reason();
     if (finding.reason.empty() && ::access(place.c_str(), W_OK | X_OK) != 0) {
       finding.reason =
@@ -158,9 +164,18 @@ class Examiner {
     if (!finding.reason.empty()) {
       problem(true, fmt::format("the cache is not used: {}", finding.reason),
               "mend the directory, or name another with CUBINET_CACHE_DIR or --cache-dir");
-    } else if (finding.free_bytes && *finding.free_bytes < kLowSpaceBytes) {
-      problem(false, fmt::format("little space is left at {}", place.string()),
-              "free some: cubinet cache rm --all, or name another with CUBINET_CACHE_DIR");
+    } else if (finding.free_bytes && *finding.free_bytes < finding.min_free_bytes) {
+      problem(false,
+              fmt::format("{} are free at {}, less than the {} that the cache leaves to others, so "
+                          "it takes no new kernels",
+                          format_bytes(*finding.free_bytes), place.string(),
+                          format_bytes(finding.min_free_bytes)),
+              "free some, lower CUBINET_CACHE_MIN_FREE, or name another with CUBINET_CACHE_DIR");
+    } else if (finding.disk_bytes > finding.max_bytes) {
+      problem(false,
+              fmt::format("the cache takes {}, more than its cap of {}",
+                          format_bytes(finding.disk_bytes), format_bytes(finding.max_bytes)),
+              "nothing needs doing: the next publish evicts; or run cubinet cache gc now");
     }
     if (finding.quarantined != 0) {
       problem(false, fmt::format("{} damaged entries were set aside", finding.quarantined),

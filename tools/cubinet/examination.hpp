@@ -38,7 +38,10 @@ struct CacheFinding {
   std::size_t entries = 0;
   std::uint64_t entry_bytes = 0;
   std::size_t quarantined = 0;
+  std::uint64_t disk_bytes = 0;  // all that counts towards the cap
+  std::uint64_t max_bytes = 0;   // UINT64_MAX: no cap
   std::optional<std::uint64_t> free_bytes;
+  std::uint64_t min_free_bytes = 0;
 };
 
 struct Examination {

@@ -2,6 +2,7 @@ set(CUBINET_SOURCES_CUBINET
     main.cpp
     bench_verb.cpp
     cache_access.cpp
+    cache_gc_verb.cpp
     cache_ls_verb.cpp
     cache_path_verb.cpp
     cache_rm_verb.cpp

@@ -50,18 +50,6 @@ int terminal_width() {
   return size.ws_col;
 }
 
-std::string format_bytes(std::uint64_t bytes) {
-  constexpr std::array kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
-  if (bytes < 1024) return fmt::format("{} B", bytes);
-  auto value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 1024 && unit + 1 < kUnits.size()) {
-    value /= 1024;
-    ++unit;
-  }
-  return fmt::format("{:.1f} {}", value, kUnits[unit]);
-}
-
 std::int64_t age_seconds(std::chrono::system_clock::time_point time) {
   const auto age = std::chrono::system_clock::now() - time;
   return std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(age).count());

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/quantity.hpp"
+
 namespace jit::inline v1 {
 
 // To stdout and to stderr, as it is.
@@ -28,7 +30,6 @@ bool stdin_is_terminal();
 bool stderr_is_terminal();
 int terminal_width();  // of stderr; 80 where it is none
 
-std::string format_bytes(std::uint64_t bytes);                        // "12.3 KiB"
 std::string format_age(std::chrono::system_clock::time_point time);   // "3 min"
 std::string format_time(std::chrono::system_clock::time_point time);  // "2025-01-31T12:00:00Z"
 std::int64_t age_seconds(std::chrono::system_clock::time_point time);

@@ -15,6 +15,7 @@
   VERB(cache_show)        \
   VERB(cache_verify)      \
   VERB(cache_rm)          \
+  VERB(cache_gc)          \
   VERB(doctor)            \
   VERB(bench)
 

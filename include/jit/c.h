@@ -166,6 +166,7 @@ enum {
 typedef void (*cubinet_log_function)(void* user, cubinet_log_level level, const char* line);
 
 #define CUBINET_NO_WAIT (-1)
+#define CUBINET_NO_BOUND UINT64_MAX
 
 /* The fields of jit::RuntimeOptions, where each is explained. */
 typedef struct cubinet_runtime_options {
@@ -183,9 +184,11 @@ typedef struct cubinet_runtime_options {
   cubinet_log_level log_level;
   cubinet_mode mode;
   cubinet_toolchain_policy toolchain_policy;
-  int32_t memory_only; /* 1: keep kernels in memory only; touch no disk */
-  int32_t trust_group; /* 1: trust a directory that its group may write to */
-  int32_t reserved;    /* 0 */
+  int32_t memory_only;      /* 1: keep kernels in memory only; touch no disk */
+  int32_t trust_group;      /* 1: trust a directory that its group may write to */
+  int32_t reserved;         /* 0 */
+  uint64_t max_cache_bytes; /* 0: 4 GiB; CUBINET_NO_BOUND: no cap */
+  uint64_t min_free_bytes;  /* 0: 256 MiB or a twentieth; CUBINET_NO_BOUND: no floor */
 } cubinet_runtime_options;
 
 /* Makes a Runtime that reads no CUBINET_* variable; `options` may be NULL. */
@@ -217,6 +220,8 @@ typedef struct cubinet_stats {
   uint64_t quarantined;
   uint64_t lock_waits;
   uint64_t lock_timeouts;
+  uint64_t evicted;
+  uint64_t evicted_bytes;
 } cubinet_stats;
 
 CUBINET_API cubinet_status cubinet_runtime_stats(cubinet_runtime* runtime,

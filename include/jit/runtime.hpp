@@ -71,11 +71,11 @@ struct RuntimeOptions {
   // Longest wait for another process that compiles the same kernel; then this one compiles too
   // (CUBINET_LOCK_TIMEOUT_MS).
   std::chrono::milliseconds lock_timeout{30'000};
-  // What the cache directory may take on disk (CUBINET_CACHE_MAX_SIZE); UINT64_MAX: as much as there
-  // is. Entries used longest ago are removed in the background when a publish makes it more.
+  // What the cache directory may take on disk (CUBINET_CACHE_MAX_SIZE); UINT64_MAX: as much as
+  // there is. Entries used longest ago are removed in the background when a publish makes it more.
   std::uint64_t max_cache_bytes = std::uint64_t{4} << 30;
-  // Free space that the cache leaves to others (CUBINET_CACHE_MIN_FREE). Unset: 256 MiB, but at most
-  // a twentieth of the file system. A kernel that finds no room is served and not kept.
+  // Free space that the cache leaves to others (CUBINET_CACHE_MIN_FREE). Unset: 256 MiB, but at
+  // most a twentieth of the file system. A kernel that finds no room is served and not kept.
   std::optional<std::uint64_t> min_free_bytes;
   // Receives the library's lines; empty: stderr. Lines below the level are not made at all
   // (CUBINET_LOG=debug, info, warning, error or off).

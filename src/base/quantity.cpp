@@ -13,11 +13,10 @@ char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c 
 // Takes digits with at most one point among them off the front. Returns: less than 0 if there are
 // none.
 double take_number(std::string_view& text) noexcept {
-  const std::size_t length =
-      std::min(text.find_first_not_of("0123456789."), text.size());
+  const std::size_t length = std::min(text.find_first_not_of("0123456789."), text.size());
   double value = -1;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + length, value,
-                                            std::chars_format::fixed);
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + length, value, std::chars_format::fixed);
   if (error != std::errc{} || end != text.data() + length) return -1;
   text.remove_prefix(length);
   return value;
@@ -29,8 +28,8 @@ double factor_of(std::string_view unit) noexcept {
   const std::size_t power = std::string_view("kmgt").find(lower(unit.front()));
   if (power == std::string_view::npos) return 0;
   unit.remove_prefix(1);
-  const bool binary = unit.empty() || (unit.size() == 2 && lower(unit[0]) == 'i' &&
-                                       lower(unit[1]) == 'b');
+  const bool binary =
+      unit.empty() || (unit.size() == 2 && lower(unit[0]) == 'i' && lower(unit[1]) == 'b');
   if (!binary && (unit.size() != 1 || lower(unit[0]) != 'b')) return 0;
   double factor = 1;
   for (std::size_t i = 0; i <= power; ++i) factor *= binary ? 1024 : 1000;

@@ -13,8 +13,8 @@ namespace jit::inline v1 {
 // with "B" of 1000; upper or lower case. Returns: nullopt for anything else, or more than 2^63.
 std::optional<std::uint64_t> parse_size(std::string_view text) noexcept;
 
-// "30d", "12h", "90m", "45s", "2w": a whole number and its unit. Returns: nullopt for anything else,
-// or more than a hundred years.
+// "30d", "12h", "90m", "45s", "2w": a whole number and its unit. Returns: nullopt for anything
+// else, or more than a hundred years.
 std::optional<std::chrono::seconds> parse_duration(std::string_view text) noexcept;
 
 // "512 B", "12.3 KiB".

@@ -67,6 +67,10 @@ RuntimeOptions read_options(const cubinet_runtime_options& given) {
     options.template_path.emplace_back(&not_null(from.template_path[i], kName, "template_path[]"));
   }
   options.lock_timeout = read_timeout(from.lock_timeout_ms);
+  if (from.max_cache_bytes != 0) options.max_cache_bytes = from.max_cache_bytes;
+  if (from.min_free_bytes != 0) {
+    options.min_free_bytes = from.min_free_bytes == CUBINET_NO_BOUND ? 0 : from.min_free_bytes;
+  }
   read_log(from, options);
   options.mode = static_cast<Mode>(read_choice({kName, "mode"}, from.mode, CUBINET_MODE_FROZEN));
   options.toolchain_policy = static_cast<ToolchainPolicy>(
@@ -90,8 +94,8 @@ struct KeptOptions {
 cubinet_runtime_options view_of(KeptOptions& kept) {
   // Names every field, so that one more in RuntimeOptions does not compile here.
   const auto& [cache_dir, memory_only, mode, toolchain_policy, trust_group, template_path, nvrtc,
-               driver, cuda_home, reproduction_dir, lock_timeout, log_sink, log_level] =
-      kept.options;
+               driver, cuda_home, reproduction_dir, lock_timeout, max_cache_bytes, min_free_bytes,
+               log_sink, log_level] = kept.options;
   for (const auto& path : template_path) kept.template_path.push_back(path.c_str());
   cubinet_runtime_options view = cubinet_runtime_options_init();
   view.cache_dir = text_of(cache_dir);
@@ -102,6 +106,9 @@ cubinet_runtime_options view_of(KeptOptions& kept) {
   view.cuda_home = text_of(cuda_home);
   view.reproduction_dir = text_of(reproduction_dir);
   view.lock_timeout_ms = lock_timeout.count() == 0 ? CUBINET_NO_WAIT : lock_timeout.count();
+  view.max_cache_bytes = max_cache_bytes;
+  if (min_free_bytes)
+    view.min_free_bytes = *min_free_bytes == 0 ? CUBINET_NO_BOUND : *min_free_bytes;
   // The environment sets a sink only to say nothing.
   view.log_level = log_sink ? CUBINET_LOG_OFF : static_cast<cubinet_log_level>(log_level) + 1;
   view.mode = static_cast<cubinet_mode>(mode);
@@ -113,9 +120,19 @@ cubinet_runtime_options view_of(KeptOptions& kept) {
 
 cubinet_stats view_of(const Stats& stats) {
   const auto& [disk_hits, misses, compiles, compile_failures, published, publish_failures,
-               quarantined, lock_waits, lock_timeouts] = stats;
-  return {sizeof(cubinet_stats), disk_hits,   misses,     compiles,     compile_failures, published,
-          publish_failures,      quarantined, lock_waits, lock_timeouts};
+               quarantined, lock_waits, lock_timeouts, evicted, evicted_bytes] = stats;
+  return {sizeof(cubinet_stats),
+          disk_hits,
+          misses,
+          compiles,
+          compile_failures,
+          published,
+          publish_failures,
+          quarantined,
+          lock_waits,
+          lock_timeouts,
+          evicted,
+          evicted_bytes};
 }
 
 cubinet_precompile_report view_of(const PrecompileReport& report) {

@@ -140,10 +140,9 @@ class Eviction {
     const auto last_use = [now](const ScannedEntry& entry) {
       return std::min(entry.last_use_ns, now);
     };
-    std::sort(scan_.entries.begin(), scan_.entries.end(),
-              [&](const ScannedEntry& a, const ScannedEntry& b) {
-                return last_use(a) < last_use(b);
-              });
+    std::sort(
+        scan_.entries.begin(), scan_.entries.end(),
+        [&](const ScannedEntry& a, const ScannedEntry& b) { return last_use(a) < last_use(b); });
     for (const ScannedEntry& entry : scan_.entries) {
       const bool unused = request_.unused_for && last_use(entry) <= unused_since;
       if ((freed(target) && !unused) || stopped()) return;

@@ -54,8 +54,8 @@ struct EvictionResult {
   std::uint64_t scanned_entries = 0;
   std::uint64_t scanned_bytes = 0;  // all that counts
   std::uint64_t removed_entries = 0;
-  std::uint64_t removed_files = 0;  // of the quarantine and of dead writers
-  std::uint64_t removed_bytes = 0;  // of both
+  std::uint64_t removed_files = 0;   // of the quarantine and of dead writers
+  std::uint64_t removed_bytes = 0;   // of both
   std::uint64_t spared_entries = 0;  // were to go, and were used or replaced just then
   std::uint64_t failed = 0;          // could not be removed
   int error = 0;                     // errno of the last of them

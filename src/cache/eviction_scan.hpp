@@ -29,7 +29,7 @@ struct ScannedFile {
 struct EvictionScan {
   std::vector<ScannedEntry> entries;
   std::vector<ScannedFile> quarantine;
-  std::vector<ScannedFile> dead;      // temporary files that nobody writes any more
+  std::vector<ScannedFile> dead;  // temporary files that nobody writes any more
   std::uint64_t being_written_bytes = 0;
   std::uint64_t bytes = 0;  // all of these together
 };

@@ -85,7 +85,8 @@ class TemporaryFile {
 const char* remedy(int error) {
   switch (error) {
     case ENOSPC:
-    case EDQUOT: return "; free some space (cubinet cache gc), or set CUBINET_CACHE_DIR to another disk";
+    case EDQUOT:
+      return "; free some space (cubinet cache gc), or set CUBINET_CACHE_DIR to another disk";
     case EROFS: return "; set CUBINET_MODE=readonly, or CUBINET_CACHE_DIR to a writable directory";
     case EACCES:
     case EPERM: return "; make it writable, or set CUBINET_CACHE_DIR to a directory of your own";

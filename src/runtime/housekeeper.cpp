@@ -68,8 +68,7 @@ bool Housekeeper::is_due(const PublishResult& result) noexcept {
   const EvictionRequest request = request_for(result);
   if (request.disk_full || !result.space) return request.disk_full;
   const auto& asked = directory_.options().min_free_bytes;
-  return result.space->free_bytes <
-         free_space_floor(asked, *result.space) + request.room_bytes;
+  return result.space->free_bytes < free_space_floor(asked, *result.space) + request.room_bytes;
 }
 
 void Housekeeper::published(const PublishResult& result) noexcept {
@@ -113,9 +112,9 @@ void Housekeeper::remember(const EvictionRequest& request, const EvictionResult&
   const bool skipped = result.busy && !result.done;
   if (!skipped) busy_since_s_.store(0);
   else if (busy_since_s_.load() == 0) busy_since_s_.store(now_s());
-  const bool wanted_room = request.disk_full || (result.free_before_bytes &&
-                                                 *result.free_before_bytes <
-                                                     result.floor_bytes + request.room_bytes);
+  const bool wanted_room =
+      request.disk_full || (result.free_before_bytes &&
+                            *result.free_before_bytes < result.floor_bytes + request.room_bytes);
   const bool in_vain = result.done && wanted_room && result.removed_bytes == 0;
   in_vain_s_.store(in_vain ? now_s() : 0);
   if (max_bytes_ == kNoCap) return;
@@ -133,12 +132,12 @@ void Housekeeper::report(const EvictionResult& result) const {
                              format_bytes(result.remaining_bytes)));
   }
   if (result.failed == 0 || result.within_cap()) return;
-  logger_.warn_once(fmt::format("evict:{}:{}", root, result.error),
-                    fmt::format("evict from {}: {} entries could not be removed: {}; the cache "
-                                "stays larger than {}: make it writable, or raise "
-                                "CUBINET_CACHE_MAX_SIZE",
-                                root, result.failed, error_text(result.error),
-                                format_bytes(max_bytes_)));
+  logger_.warn_once(
+      fmt::format("evict:{}:{}", root, result.error),
+      fmt::format("evict from {}: {} entries could not be removed: {}; the cache "
+                  "stays larger than {}: make it writable, or raise "
+                  "CUBINET_CACHE_MAX_SIZE",
+                  root, result.failed, error_text(result.error), format_bytes(max_bytes_)));
 }
 
 }  // namespace jit::inline v1

@@ -59,6 +59,8 @@ TEST_CASE("the environment is read into options that can be changed") {
   const Variable timeout("CUBINET_LOCK_TIMEOUT_MS", "0");
   const Variable trust("CUBINET_TRUST", "group");
   const Variable log("CUBINET_LOG", "off");
+  const Variable cap("CUBINET_CACHE_MAX_SIZE", "none");
+  const Variable floor("CUBINET_CACHE_MIN_FREE", "0");
   cubinet_runtime_options options = cubinet_runtime_options_init();
   REQUIRE(cubinet_runtime_options_from_environment(&options) == CUBINET_OK);
   CHECK(std::string_view(options.cache_dir) == "/somewhere");
@@ -68,6 +70,8 @@ TEST_CASE("the environment is read into options that can be changed") {
   CHECK(options.lock_timeout_ms == CUBINET_NO_WAIT);
   CHECK(options.trust_group == 1);
   CHECK(options.log_level == CUBINET_LOG_OFF);
+  CHECK(options.max_cache_bytes == CUBINET_NO_BOUND);
+  CHECK(options.min_free_bytes == CUBINET_NO_BOUND);
   const Variable wrong("CUBINET_MODE", "sometimes");
   CHECK(cubinet_runtime_options_from_environment(&options) == CUBINET_INVALID_ARGUMENT);
   CHECK(last_error_says("CUBINET_MODE"));

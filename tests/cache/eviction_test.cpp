@@ -39,9 +39,7 @@ class Cache {
       set_age(path(i), (count - i) * kDay);
     }
   }
-  fs::path path(std::uint32_t number) const {
-    return path_of(folder.path(), make_entry(number));
-  }
+  fs::path path(std::uint32_t number) const { return path_of(folder.path(), make_entry(number)); }
   bool has(std::uint32_t number) const { return fs::exists(path(number)); }
   // The numbers of entries that are left.
   std::vector<std::uint32_t> left() const {
@@ -110,8 +108,8 @@ TEST_CASE("an entry in use stays because it is touched, and only then") {
   for (const bool touching : {true, false}) {
     const Cache cache(20);
     const auto never = std::chrono::hours(24 * 36'500);
-    const Directory reader({.root = cache.folder.path(),
-                            .touch_after = touching ? std::chrono::seconds(1h) : never});
+    const Directory reader(
+        {.root = cache.folder.path(), .touch_after = touching ? std::chrono::seconds(1h) : never});
     const Entry hot = make_entry(0);
     REQUIRE(reader.find(hot.key, hot.artifact.toolchain, ToolchainPolicy::kExact));
     cache.directory.evict({.max_bytes = 10 * cache.entry_bytes()});
@@ -122,7 +120,8 @@ TEST_CASE("an entry in use stays because it is touched, and only then") {
 
 TEST_CASE("what was not used for long goes whatever the bounds") {
   const Cache cache(10);
-  const EvictionResult result = cache.directory.evict({.unused_for = 84h});  // three days and a half
+  const EvictionResult result =
+      cache.directory.evict({.unused_for = 84h});  // three days and a half
   CHECK(result.removed_entries == 7);
   CHECK(cache.left() == Numbers{7, 8, 9});
   CHECK(cache.directory.evict({.unused_for = 0s}).removed_entries == 3);
@@ -275,8 +274,8 @@ TEST_CASE("a cache that is not to be trusted is left alone, one that is not ther
 
 TEST_CASE("one process evicts at a time, unless it insists") {
   const Cache cache(5);
-  const auto held = FlightLock::acquire(cache.directory, eviction_lock_key(),
-                                        FlightLock::Clock::now());
+  const auto held =
+      FlightLock::acquire(cache.directory, eviction_lock_key(), FlightLock::Clock::now());
   REQUIRE(held.state() == LockState::kAcquired);
   const EvictionResult result = cache.directory.evict({.max_bytes = 0});
   CHECK(result.busy);
@@ -305,9 +304,8 @@ TEST_CASE("an eviction ends when it is told to") {
   CHECK(result.stopped);
   CHECK(cache.left().size() == 5);
   stop = false;
-  const FaultInjector injector({.at_call = 3, .only = "unlinkat", .meanwhile = [&] {
-                                  stop = true;
-                                }});
+  const FaultInjector injector(
+      {.at_call = 3, .only = "unlinkat", .meanwhile = [&] { stop = true; }});
   CHECK(cache.directory.evict({.max_bytes = 0, .stop = &stop}).removed_entries == 3);
 }
 
@@ -338,8 +336,7 @@ TEST_CASE("a full disk makes a tenth go") {
 
 TEST_CASE("where even an empty cache would not do, nothing goes for the floor's sake") {
   const Cache cache(5);
-  const EvictionResult result =
-      cache.directory.evict({.min_free_bytes = std::uint64_t{1} << 60});
+  const EvictionResult result = cache.directory.evict({.min_free_bytes = std::uint64_t{1} << 60});
   CHECK(result.done);
   CHECK(result.removed_entries == 0);
   CHECK(result.floor_bytes == std::uint64_t{1} << 60);
@@ -364,8 +361,8 @@ TEST_CASE("the floor of free space is held on a real small disk") {
     const EvictionResult evicted = cache.evict({.room_bytes = result.bytes});
     good = expect(free_bytes() >= kFloor + kFloor / 8, "an eighth more is freed") && good;
     good = expect(free_bytes() <= kFloor + kFloor / 8 + 131'072, "and not much more") && good;
-    good = expect(evicted.removed_entries > 0 && evicted.remaining_entries > 50, "some stay") &&
-           good;
+    good =
+        expect(evicted.removed_entries > 0 && evicted.remaining_entries > 50, "some stay") && good;
     return expect(cache.publish(make_entry(number, 50'000)).ok, "then there is room") && good;
   };
   const Namespaced outcome = in_mount_namespace(body);

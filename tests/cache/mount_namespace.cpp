@@ -56,8 +56,8 @@ bool mount_small_disk(const std::filesystem::path& where, const std::string& siz
 
 bool mount_overlay(const std::filesystem::path& lower, const std::filesystem::path& upper,
                    const std::filesystem::path& work, const std::filesystem::path& where) {
-  const std::string data = "lowerdir=" + lower.string() + ",upperdir=" + upper.string() +
-                           ",workdir=" + work.string();
+  const std::string data =
+      "lowerdir=" + lower.string() + ",upperdir=" + upper.string() + ",workdir=" + work.string();
   // In a user namespace only the attributes of users may be had.
   return ::mount("overlay", where.c_str(), "overlay", 0, data.c_str()) == 0 ||
          ::mount("overlay", where.c_str(), "overlay", 0, (data + ",userxattr").c_str()) == 0;

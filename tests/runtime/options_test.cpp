@@ -46,6 +46,10 @@ TEST_CASE("a variable that cannot be right is refused with its value and what wa
       {"CUBINET_LOCK_TIMEOUT_MS", "-1", "a number of milliseconds"},
       {"CUBINET_LOCK_TIMEOUT_MS", "99999999999999999999", "a number of milliseconds"},
       {"CUBINET_CACHE_DIR", "relative/path", "an absolute path, or none"},
+      {"CUBINET_CACHE_MAX_SIZE", "4 gigs", "a size such as 4GiB or 500MB, or none"},
+      {"CUBINET_CACHE_MAX_SIZE", "0",
+       "a size such as 4GiB, or none; CUBINET_CACHE_DIR=none keeps nothing on disk"},
+      {"CUBINET_CACHE_MIN_FREE", "-1", "a size such as 4GiB or 500MB, or none"},
   };
   for (const Case& one : kCases) {
     const Variable variable(one.name, one.value);
@@ -63,6 +67,8 @@ TEST_CASE("variables become options") {
   const Variable directory("CUBINET_CACHE_DIR", "/var/cache/cubinet");
   const Variable nvrtc("CUBINET_NVRTC", "/opt/nvrtc");
   const Variable log("CUBINET_LOG", "debug");
+  const Variable cap("CUBINET_CACHE_MAX_SIZE", "512MiB");
+  const Variable floor("CUBINET_CACHE_MIN_FREE", "1GB");
   const RuntimeOptions options = RuntimeOptions::from_environment();
   CHECK(options.mode == Mode::kFrozen);
   CHECK(options.toolchain_policy == ToolchainPolicy::kAny);
@@ -73,12 +79,23 @@ TEST_CASE("variables become options") {
   CHECK_FALSE(options.memory_only);
   CHECK(options.nvrtc == "/opt/nvrtc");
   CHECK(options.log_level == LogLevel::kDebug);
+  CHECK(options.max_cache_bytes == std::uint64_t{512} << 20);
+  CHECK(options.min_free_bytes == std::uint64_t{1'000'000'000});
 }
 
 TEST_CASE("an empty variable is an absent one") {
   const Variable mode("CUBINET_MODE", "");
   const Variable directory("CUBINET_CACHE_DIR", "");
   CHECK(refusal().empty());
+}
+
+TEST_CASE("the cache has bounds unless they are taken away") {
+  CHECK(RuntimeOptions::from_environment().max_cache_bytes == std::uint64_t{4} << 30);
+  CHECK_FALSE(RuntimeOptions::from_environment().min_free_bytes);
+  const Variable cap("CUBINET_CACHE_MAX_SIZE", "none");
+  const Variable floor("CUBINET_CACHE_MIN_FREE", "none");
+  CHECK(RuntimeOptions::from_environment().max_cache_bytes == UINT64_MAX);
+  CHECK(RuntimeOptions::from_environment().min_free_bytes == std::uint64_t{0});
 }
 
 TEST_CASE("the cache can be switched off") {

@@ -7,6 +7,7 @@ set(CUBINET_TESTS_RUNTIME
     failure_test.cpp
     flight_test.cpp
     fork_test.cpp
+    housekeeping_test.cpp
     lifecycle_test.cpp
     memory_tier_test.cpp
     mode_test.cpp

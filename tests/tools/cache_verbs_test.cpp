@@ -1,4 +1,5 @@
 #include <catch2/catch_test_macros.hpp>
+#include <chrono>
 #include <fstream>
 
 #include "tools/command_fixture.hpp"
@@ -122,4 +123,65 @@ TEST_CASE("rm removes what it is told to") {
   fixture.environment.erase("CUBINET_MODE");
   CHECK(fixture.run({"cache", "rm", "--all", "--yes"}).code == 0);
   CHECK(fixture.entries().empty());
+}
+
+TEST_CASE("gc keeps to the bounds of the environment and to those it is given") {
+  CommandFixture fixture;
+  fill(fixture);
+  const CommandResult fine = fixture.run({"cache", "gc"});
+  CHECK(fine.code == 0);
+  CHECK(fine.out_has("0 entries removed"));
+  CHECK(fine.out_has("3 entries remain"));
+  CHECK(fine.out_has("of at most 4.0 GiB"));
+  const std::vector<std::string> dry = {"cache", "gc", "--max-size", "1", "--dry-run", "--json"};
+  const json planned = fixture.run(dry).json();
+  CHECK(planned.at("dry_run") == true);
+  CHECK(planned.at("removed_entries") == 3);
+  CHECK(planned.at("remaining_bytes") == 0);
+  CHECK(fixture.entries().size() == 3);
+  // Room for two: the one that was used longest ago goes.
+  const std::uint64_t each = planned.at("scanned_bytes").get<std::uint64_t>() / 3;
+  const auto old = fixture.entries().at(1);
+  std::filesystem::last_write_time(
+      old, std::filesystem::file_time_type::clock::now() - std::chrono::hours(48));
+  fixture.environment["CUBINET_CACHE_MAX_SIZE"] = std::to_string(5 * each / 2);
+  const json done = fixture.run({"cache", "gc", "--json"}).json();
+  CHECK(done.at("removed_entries") == 1);
+  CHECK(done.at("remaining_entries") == 2);
+  CHECK(done.at("max_bytes") == 5 * each / 2);
+  CHECK_FALSE(std::filesystem::exists(old));
+  CHECK(fixture.run({"cache", "gc", "--unused-for", "1d"}).out_has("0 entries removed"));
+  CHECK(fixture.run({"cache", "gc", "--unused-for", "0s", "--max-size", "none"})
+            .out_has("2 entries removed"));
+  CHECK(fixture.entries().empty());
+}
+
+TEST_CASE("gc says what is wrong and what to do") {
+  CommandFixture fixture;
+  fill(fixture);
+  for (const std::vector<std::string>& wrong : {std::vector<std::string>{"--max-size", "big"},
+                                                {"--min-free", "-1"},
+                                                {"--unused-for", "30"}}) {
+    std::vector<std::string> words = {"cache", "gc"};
+    words.insert(words.end(), wrong.begin(), wrong.end());
+    const CommandResult result = fixture.run(words);
+    CHECK(result.code == 2);
+    CHECK(result.err_has("expected a"));
+  }
+  const CommandResult full = fixture.run({"cache", "gc", "--min-free", "1000000TiB"});
+  CHECK(full.code == 1);
+  CHECK(full.err_has("free space elsewhere"));
+  CHECK(fixture.entries().size() == 3);
+  fixture.environment["CUBINET_MODE"] = "readonly";
+  const CommandResult readonly = fixture.run({"cache", "gc", "--max-size", "1"});
+  CHECK(readonly.code == 1);
+  CHECK(readonly.err_has("CUBINET_MODE=auto"));
+  CHECK(fixture.run({"cache", "gc", "--max-size", "1", "--dry-run"}).code == 0);
+  CHECK(fixture.entries().size() == 3);
+}
+
+TEST_CASE("gc of an empty cache makes nothing") {
+  const CommandFixture fixture;
+  CHECK(fixture.run({"cache", "gc"}).code == 0);
+  CHECK_FALSE(std::filesystem::exists(fixture.cache()));
 }

@@ -96,9 +96,9 @@ class CacheGcVerb final : public Verb {
   }
 
   std::string text(const Directory& directory, const EvictionResult& result) const {
-    std::string text = fmt::format("{} entries {}, {}", result.removed_entries,
-                                   dry_run_ ? "would be removed" : "removed",
-                                   format_bytes(result.removed_bytes));
+    std::string text =
+        fmt::format("{} entries {}, {}", result.removed_entries,
+                    dry_run_ ? "would be removed" : "removed", format_bytes(result.removed_bytes));
     if (result.removed_files != 0) {
       text += fmt::format(", {} damaged or abandoned files among it", result.removed_files);
     }
@@ -121,15 +121,16 @@ class CacheGcVerb final : public Verb {
       print_error(fmt::format("cache gc: {} files could not be removed: {}; run it as their owner",
                               result.failed, error_text(result.error)));
     } else if (!result.within_cap()) {
-      print_error(fmt::format("cache gc: {} remain, more than {}: entries are in use or being "
-                              "written; try again",
-                              format_bytes(result.remaining_bytes),
-                              format_bytes(result.max_bytes)));
+      print_error(
+          fmt::format("cache gc: {} remain, more than {}: entries are in use or being "
+                      "written; try again",
+                      format_bytes(result.remaining_bytes), format_bytes(result.max_bytes)));
     }
     if (!result.above_floor()) {
-      print_error(fmt::format("cache gc: {} are free, less than {}, and what the cache takes would "
-                              "not make up for it; free space elsewhere, or lower --min-free",
-                              format_bytes(*result.free_bytes), format_bytes(result.floor_bytes)));
+      print_error(
+          fmt::format("cache gc: {} are free, less than {}, and what the cache takes would "
+                      "not make up for it; free space elsewhere, or lower --min-free",
+                      format_bytes(*result.free_bytes), format_bytes(result.floor_bytes)));
     }
     return result.failed != 0 || !result.within_cap() || !result.above_floor();
   }

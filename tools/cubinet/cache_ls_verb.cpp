@@ -29,8 +29,11 @@ class CacheLsVerb final : public Verb {
                 .text());
       return kFine;
     }
-    TextTable table(
-        {{"KEY"}, {"TOOLCHAIN"}, {"BYTES", Align::kRight}, {"LAST USE", Align::kRight}, {"SIGNATURE"}});
+    TextTable table({{"KEY"},
+                     {"TOOLCHAIN"},
+                     {"BYTES", Align::kRight},
+                     {"LAST USE", Align::kRight},
+                     {"SIGNATURE"}});
     for (const EntryInfo& info : entries) {
       const std::string toolchain =
           info.summary ? info.summary->entry.artifact.toolchain.text() : "?";

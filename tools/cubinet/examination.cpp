@@ -21,11 +21,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 12> kVariables{
-    "CUBINET_CACHE_DIR",  "CUBINET_MODE",         "CUBINET_TOOLCHAIN", "CUBINET_TRUST",
-    "CUBINET_LOG",        "CUBINET_NVRTC",        "CUBINET_DRIVER",    "CUBINET_LOCK_TIMEOUT_MS",
-    "CUBINET_FAILED_DIR", "CUBINET_TEMPLATE_PATH", "CUBINET_CACHE_MAX_SIZE",
-    "CUBINET_CACHE_MIN_FREE"};
+constexpr std::array<std::string_view, 12> kVariables{"CUBINET_CACHE_DIR",
+                                                      "CUBINET_MODE",
+                                                      "CUBINET_TOOLCHAIN",
+                                                      "CUBINET_TRUST",
+                                                      "CUBINET_LOG",
+                                                      "CUBINET_NVRTC",
+                                                      "CUBINET_DRIVER",
+                                                      "CUBINET_LOCK_TIMEOUT_MS",
+                                                      "CUBINET_FAILED_DIR",
+                                                      "CUBINET_TEMPLATE_PATH",
+                                                      "CUBINET_CACHE_MAX_SIZE",
+                                                      "CUBINET_CACHE_MIN_FREE"};
 
 fs::path nearest_existing(fs::path path) {
   std::error_code error;

@@ -171,7 +171,7 @@ def run_groups(tally, seed):
         output = Guarded((case.tokens, case.heads, case.size), torch.float8_e4m3fn)
         merge_attn_states(output.tensor, *inputs, prefill_tokens_with_context=case.context,
                           output_group_scales=scales, use_ue8m0_scales=ue8m0)
-        merged = reference(case, inputs).merged.view(case.tokens, per_token, group)
+        merged = reference(case, inputs).merged.reshape(case.tokens, per_token, group)
         wanted = merged.abs().amax(-1).clamp(min=1e-10) / 448
         if ue8m0:
             mantissa, _ = torch.frexp(scales)

@@ -7,6 +7,7 @@
 #include "gpu/merge_case.hpp"
 #include "gpu/merge_group_plan.hpp"
 #include "merge_attn_states/merge_attn_states.cuh"
+#include "quantize_e4m3_groups/quantize_e4m3_groups.cuh"
 
 namespace jit::test {
 namespace {
@@ -138,6 +139,43 @@ TEST_CASE("the template's text is right on the host for calls of the plan of gro
   }
   CHECK(done > 100);
   CHECK(static_cast<double>(identical) > 0.995 * static_cast<double>(elements));
+}
+
+// NOLINTBEGIN(readability-identifier-naming)
+struct QuantizerConfig {
+  using INPUT_TYPE = cubinet::bf16;
+  static constexpr int GROUP_SIZE = 64;
+  static constexpr bool USE_UE8M0_SCALES = false;
+  static constexpr unsigned THREADS = 128;
+};
+// NOLINTEND(readability-identifier-naming)
+
+TEST_CASE("the benchmark's quantiser gives what the kernel gives where nothing is merged",
+          "[kernels][emulation]") {
+  MergeCase merge;
+  merge.group = 64;
+  merge.tokens = 7;
+  merge.heads = 5;
+  merge.head_size = merge.input_stride = merge.output_stride = 128;
+  merge.context = 0;
+  merge.pattern = LsePattern::kGroups;
+  const MergeInputs inputs = make_inputs(merge);
+  MergeOutcome memory = before_launch(merge, inputs);
+  pick(merge)(params_of(merge, memory));
+
+  MergeOutcome pair = before_launch(merge, inputs);
+  const cubinet::quantize_e4m3_groups::Params params{
+      address_of<void>(pair.suffix), address_of<void>(pair.output), address_of<float>(pair.scales),
+      inputs.suffix.size() / 16};
+  const auto threads = QuantizerConfig::THREADS;
+  for (unsigned block = 0; block < (params.num_packs + threads - 1) / threads; ++block) {
+    Warp::block_index().x = block;
+    for (unsigned thread = 0; thread < threads; thread += kLanes) {
+      Warp::run(thread, [&] { cubinet::quantize_e4m3_groups::run<QuantizerConfig>(params); });
+    }
+  }
+  CHECK((pair.output.bytes == memory.output.bytes));
+  CHECK((pair.scales.bytes == memory.scales.bytes));
 }
 
 }  // namespace

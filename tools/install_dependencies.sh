@@ -12,6 +12,9 @@ usage() {
 usage: tools/install_dependencies.sh [--checks] [--dry-run]
   --checks   also clang-format 14, clang-tidy 14, shellcheck and venv where the distribution has them
   --dry-run  print what is missing and install nothing
+
+CUDA is not among it: where no toolkit is found, tools/quickstart.sh and tools/test.sh fetch NVRTC
+alone, as NVIDIA's Python wheel, into build/ (tools/fetch_nvrtc.sh).
 TXT
 }
 
@@ -54,6 +57,9 @@ have git || need git
 have nm || need binutils
 have python3 || need python3
 if ! have cmake; then need cmake; fi
+# For what comes from Python's package index: NVRTC where there is no toolkit, a recent CMake.
+python3 -m pip --version >/dev/null 2>&1 || python3 -c 'import ensurepip' 2>/dev/null ||
+  need python3-venv
 has_header fmt/core.h || need libfmt-dev
 has_header nlohmann/json.hpp || need nlohmann-json3-dev
 has_header CLI/CLI.hpp || need libcli11-dev

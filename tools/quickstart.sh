@@ -26,25 +26,8 @@ step "Building (build/release)"
 cmake --preset release
 cmake --build --preset release --parallel "$(nproc)" --target cubinet cubinet_jit
 
-# NVRTC alone, from NVIDIA's wheel, where no CUDA toolkit is installed; below build/ and nowhere
-# else. A driver older than CUDA 13 cannot load what NVRTC 13 makes.
-install_nvrtc() {
-  local package=nvidia-cuda-nvrtc
-  if nvidia-smi 2>/dev/null | grep -q 'CUDA Version: 12'; then package=nvidia-cuda-nvrtc-cu12; fi
-  if [ ! -x "$own_tools/bin/pip" ]; then
-    python3 -m venv "$own_tools" || {
-      echo "quickstart: NVRTC not found; install a CUDA toolkit, or python3-venv and try again" >&2
-      return 1
-    }
-  fi
-  "$own_tools/bin/pip" install -q "$package"
-  export VIRTUAL_ENV=$own_tools
-}
-if [ -d "$own_tools/lib" ]; then export VIRTUAL_ENV=${VIRTUAL_ENV:-$own_tools}; fi
-if [ "$(doctor | json 'x["nvrtc"]["found"]')" != True ]; then
-  step "Installing NVRTC (build/tools)"
-  install_nvrtc
-fi
+# Where no CUDA toolkit is installed, NVRTC alone, from NVIDIA's wheel, below build/.
+tools/fetch_nvrtc.sh --needed "$cubinet"
 
 archs=sm_90a
 at_hand=$(doctor | json '",".join(gpu["arch"] for gpu in x["gpus"])')

@@ -9,12 +9,15 @@ usage() {
   cat <<'TXT'
 usage: tools/test.sh [release|debug|asan|tsan|portable]   build, run every test that takes seconds
        tools/test.sh slow [PRESET]                        build, run the tests that take minutes
+       tools/test.sh toolchains                           build, compile everything with several
+                                                          releases of NVRTC, which it fetches
        tools/test.sh tidy                                 build, run clang-tidy over all sources
        tools/test.sh wheel                                build the Python wheel, test it installed
        tools/test.sh gpu [BUILD_FOLDER]                   run the GPU tests; fails without a GPU
 
-The default is release. With BUILD_FOLDER, a build made elsewhere is run as it is: no compiler, CMake
-or ctest is needed (make it with `cmake --preset portable && cmake --build --preset portable`).
+The default is release. Where no NVRTC is found, one is fetched into build/ (tools/fetch_nvrtc.sh).
+With BUILD_FOLDER, a build made elsewhere is run as it is: no compiler, CMake or ctest is needed
+(make it with `cmake --preset portable && cmake --build --preset portable`).
 TXT
 }
 
@@ -42,6 +45,7 @@ build() {
   fix_addresses_for "$1"
   cmake --preset "$1"
   "${fixed_addresses[@]}" cmake --build --preset "$1" --parallel "$(nproc)" "${@:2}"
+  "${fixed_addresses[@]}" tools/fetch_nvrtc.sh --needed "build/$1/bin/cubinet"
 }
 
 run_ctest() {
@@ -55,7 +59,7 @@ gpu_build_folder() {
   if [ -n "${1:-}" ]; then
     echo "$1"
   elif cmake_is_recent && command -v "${CXX:-c++}" >/dev/null 2>&1; then
-    build release --target gpu_tests cubinet_jit >&2
+    build release --target gpu_tests cubinet_jit cubinet >&2
     echo build/release
   elif [ -x build/portable/tests/gpu_tests ]; then
     echo build/portable
@@ -117,12 +121,29 @@ sys.exit(not cubinet.LIBRARY_PATH.startswith(sys.prefix))' ||
   )
 }
 
+# Every test of the compiler with every release, then what concerns several of them.
+run_toolchain_tests() {
+  local folder folders layer
+  folder=$(tools/fetch_nvrtc.sh --tested)
+  mapfile -t folders <<<"$folder"
+  for folder in "${folders[@]}"; do
+    for layer in compile runtime; do
+      say "build/release/tests/${layer}_tests with NVRTC ${folder##*/}"
+      CUBINET_NVRTC=$(echo "$folder"/nvidia/*/lib) "build/release/tests/${layer}_tests" '~[slow]' \
+        >"build/toolchains/${layer}_tests.log" 2>&1 ||
+        { cat "build/toolchains/${layer}_tests.log" && fail "${layer}_tests: NVRTC ${folder##*/}"; }
+    done
+  done
+  CUBINET_TEST_TOOLCHAINS=$(IFS=:; echo "${folders[*]}") \
+    run_ctest release --label-regex '^toolchains$' "$@"
+}
+
 verb=${1:-release}
 case $verb in
   --help | -h | help) usage ;;
   release | debug | asan | tsan | portable)
     build "$verb"
-    run_ctest "$verb" --label-exclude '^(gpu|slow|tidy)$' "${@:2}"
+    run_ctest "$verb" --label-exclude '^(gpu|slow|tidy|toolchains)$' "${@:2}"
     ;;
   slow)
     build "${2:-release}"
@@ -131,6 +152,10 @@ case $verb in
   tidy)
     build release
     run_ctest release --label-regex '^tidy$' "${@:2}"
+    ;;
+  toolchains)
+    build release
+    run_toolchain_tests "${@:2}"
     ;;
   wheel) run_wheel_tests ;;
   gpu) run_gpu_tests "${@:2}" ;;

@@ -267,8 +267,8 @@ CUBINET_API cubinet_status cubinet_try_get_kernel(cubinet_runtime* runtime,
 CUBINET_API cubinet_status cubinet_prefetch(cubinet_runtime* runtime,
                                             const cubinet_request* request) CUBINET_NOEXCEPT;
 
-/* The fields of jit::PrecompileReport. Its strings are valid until this thread's next successful
- * cubinet_precompile. */
+/* The fields of jit::PrecompileReport but toolchain. Its strings are valid until this thread's next
+ * successful cubinet_precompile. */
 typedef struct cubinet_precompile_report {
   size_t struct_bytes;
   const char* name;
@@ -289,7 +289,7 @@ CUBINET_API cubinet_status cubinet_precompile(cubinet_runtime* runtime,
                                               const cubinet_request* request, const char* arch,
                                               cubinet_precompile_report* report) CUBINET_NOEXCEPT;
 
-/* The fields of jit::KernelInfo. Its strings live as long as the kernel. */
+/* The fields of jit::KernelInfo but toolchain. Its strings live as long as the kernel. */
 typedef struct cubinet_kernel_info {
   size_t struct_bytes;
   const char* name;

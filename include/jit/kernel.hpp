@@ -48,6 +48,7 @@ struct KernelInfo {
   std::string signature;           // canonical and printable: template[constants]@arch
   std::string symbol;              // what a profiler shows
   std::string arch;                // "sm_90a"
+  std::string toolchain;           // the build of NVRTC that made it: "nvrtc-13.0-1f3a9c0d"
   std::uint32_t params_bytes = 0;  // sizeof the Params struct the kernel takes
   std::uint32_t registers = 0;     // per thread
   std::uint32_t smem_bytes = 0;    // static shared memory per block

@@ -107,7 +107,8 @@ struct PrecompileReport {
   std::string name;
   std::string signature;
   std::string arch;
-  std::string key;  // 64 hex digits
+  std::string key;        // 64 hex digits
+  std::string toolchain;  // the build of NVRTC that made it: "nvrtc-13.0-1f3a9c0d"
   bool hit = false;
   double compile_ms = 0;  // of the compile that made it, also on a hit
   std::uint32_t registers = 0;

@@ -58,8 +58,8 @@ cubinet_constant constant_of(const Constant& constant) {
 }
 
 cubinet_kernel_info view_of(const KernelInfo& info) {
-  const auto& [name, signature, symbol, arch, params_bytes, registers, smem_bytes, spill_bytes,
-               max_threads, constants] = info;
+  const auto& [name, signature, symbol, arch, toolchain, params_bytes, registers, smem_bytes,
+               spill_bytes, max_threads, constants] = info;
   return {sizeof(cubinet_kernel_info),
           name.c_str(),
           signature.c_str(),

@@ -136,8 +136,8 @@ cubinet_stats view_of(const Stats& stats) {
 }
 
 cubinet_precompile_report view_of(const PrecompileReport& report) {
-  const auto& [name, signature, arch, key, hit, compile_ms, registers, smem_bytes, spill_bytes,
-               cubin_bytes] = report;
+  const auto& [name, signature, arch, key, toolchain, hit, compile_ms, registers, smem_bytes,
+               spill_bytes, cubin_bytes] = report;
   return {sizeof(cubinet_precompile_report),
           name.c_str(),
           signature.c_str(),

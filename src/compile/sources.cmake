@@ -3,9 +3,11 @@ set(CUBINET_SOURCES_COMPILE
   compile_gate.cpp
   compiler.cpp
   cubin_check.cpp
+  library_files.cpp
   log_parser.cpp
   nvrtc.cpp
   private_directory.cpp
   reproduction.cpp
   toolchain.cpp
+  toolchain_places.cpp
 )

@@ -26,20 +26,42 @@ struct ToolchainSearch {
   std::filesystem::path explicit_path;
   // A toolkit's root. Empty: the variables CUDA_HOME and CUDA_PATH.
   std::filesystem::path cuda_home;
-  // The driver's CUDA version. A compiler of a newer major is passed over, with the reason, unless
-  // it was named by explicit_path: it can still compile for a cache, but not for this driver.
-  std::optional<CompilerRelease> max_release;
+  // The driver's CUDA version. A compiler that it cannot follow (loads_on) is passed over, with the
+  // reason, unless it was named by explicit_path: it can still compile for a cache, but not for
+  // this driver.
+  std::optional<CompilerRelease> driver;
 };
 
-// Finds NVRTC: the explicit path; CUDA_HOME and CUDA_PATH; LD_LIBRARY_PATH; the system's library
-// directories and /usr/local/cuda*, /opt/cuda*; Python wheels of $VIRTUAL_ENV, $CONDA_PREFIX, the
-// user and the system. The first place that holds a usable one wins; in one directory the newest
-// release that the driver takes wins.
+// PlaceTried is a directory or library that was looked at in vain.
+struct PlaceTried {
+  std::filesystem::path path;
+  std::string origin;
+  std::string reason;
+  bool newer_than_driver = false;
+  // "/usr/lib (system): no libnvrtc", for error messages.
+  std::string text() const;
+};
+
+// Finds NVRTC, in the order of search_order_text(). The first place that holds a usable one wins;
+// in one directory the newest release that the driver takes wins.
 //
-// Returns: nullopt when there is none. `tried` (may be null) receives one line per place looked at
-//          and per library passed over, in order, fit for an error message.
+// Returns: nullopt when there is none. `tried` (may be null) receives every place looked at and
+// every
+//          library passed over, in order.
 // Cost: loads nothing; a few directory reads, and 4 small reads per library for its ELF note.
 std::optional<ToolchainLocation> find_toolchain(const ToolchainSearch& search,
-                                                std::vector<std::string>* tried);
+                                                std::vector<PlaceTried>* tried);
+
+// The order of the search for people, numbered, one step a line.
+std::string search_order_text();
+
+// NvrtcWheel is NVIDIA's Python package that a libnvrtc came with.
+struct NvrtcWheel {
+  std::string package;           // "nvidia-cuda-nvrtc"
+  std::string version;           // "13.0.88"
+  std::filesystem::path folder;  // of Python packages
+};
+// Returns: nullopt if it came another way.
+std::optional<NvrtcWheel> find_wheel(const ToolchainLocation& location);
 
 }  // namespace jit::inline v1

@@ -15,12 +15,14 @@ namespace {
 }  // namespace
 
 const Value& KernelInfo::constant(std::string_view wanted) const {
+  std::string names;
   for (const Constant& constant : constants) {
     if (constant.name == wanted) return constant.value;
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", constant.name);
   }
-  throw Error(
-      ErrorCode::kInvalidArgument,
-      fmt::format("look up constant {} of {}: it has none of that name", wanted, signature));
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("look up constant {} of {}: it has none of that name; it has {}", wanted,
+                          signature, names.empty() ? "none at all" : names));
 }
 
 void Kernel::launch_bytes(const LaunchConfig& config, const void* params,

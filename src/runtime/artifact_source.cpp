@@ -1,7 +1,6 @@
 #include "runtime/artifact_source.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -84,7 +83,7 @@ std::optional<ToolchainLocation> ArtifactSource::toolchain(
     ToolchainSearch search;
     search.explicit_path = options_.nvrtc;
     search.cuda_home = options_.cuda_home;
-    search.max_release = driver_release_ = driver_release;
+    search.driver = driver_release_ = driver_release;
     toolchain_ = find_toolchain(search, &tried_);
     searched_ = true;
   }
@@ -167,10 +166,12 @@ Compiler& ArtifactSource::compiler_on_worker() {
   if (compiler_) return *compiler_;
   const auto location = toolchain(std::nullopt);
   if (!location) {
+    std::string places;
+    for (const PlaceTried& place : tried_) places += place.text() + "; ";
     throw Error(ErrorCode::kNoCompiler,
-                fmt::format("find NVRTC: none of these has one: {}; install CUDA's nvrtc, or name "
-                            "one with CUBINET_NVRTC",
-                            fmt::join(tried_, "; ")));
+                fmt::format("find NVRTC: none of these has one: {}install CUDA's nvrtc or NVIDIA's "
+                            "Python wheel nvidia-cuda-nvrtc, or name one with CUBINET_NVRTC",
+                            places));
   }
   return compiler_.emplace(*location);
 }

@@ -101,7 +101,7 @@ class ArtifactSource final : private ForkAware {
   bool searched_ = false;
   std::optional<ToolchainLocation> toolchain_;
   std::optional<CompilerRelease> driver_release_;
-  std::vector<std::string> tried_;
+  std::vector<PlaceTried> tried_;
   std::optional<Compiler> compiler_;  // the worker's own
 
   std::atomic<std::uint64_t> compiles_{0};

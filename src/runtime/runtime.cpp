@@ -90,6 +90,7 @@ LoadResult Runtime::Impl::try_load(const Unit& unit, const Artifact& artifact) {
   info.signature = unit.name();
   info.symbol = artifact.symbol;
   info.arch = unit.arch.text();
+  info.toolchain = artifact.toolchain.text();
   info.params_bytes = artifact.facts.params_bytes;
   info.registers = artifact.facts.registers;
   info.smem_bytes = artifact.facts.smem_bytes;
@@ -235,6 +236,11 @@ PrecompileReport Runtime::precompile(std::string_view name, std::span<const Cons
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("precompile {}: \"{}\" is no architecture; expected one such as sm_90a",
                             name, arch));
+  }
+  if (!is_known(*parsed)) {
+    throw Error(ErrorCode::kUnsupportedArch,
+                fmt::format("precompile {}: no such architecture as {}; known are {}", name, arch,
+                            known_archs_text()));
   }
   return guarded([&] {
     const table::Template& tmpl = impl_->templates().find(name);

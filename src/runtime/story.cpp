@@ -135,6 +135,7 @@ PrecompileReport Runtime::Impl::precompile(const Signature& signature, Arch arch
       }
     }
   }
+  report.toolchain = artifact->toolchain.text();
   report.compile_ms = artifact->facts.compile_ms;
   report.registers = artifact->facts.registers;
   report.smem_bytes = artifact->facts.smem_bytes;

@@ -13,7 +13,7 @@ namespace {
 
 // One capability and the releases of NVRTC that compile for it.
 // Source: release notes of CUDA 12.0 to 13.5, "supported architectures"; asked of the releases
-// themselves by tests/toolchains.
+// themselves by tests/tools/toolchains_arch_test.cpp.
 struct Known {
   int major;
   int minor;

@@ -15,6 +15,7 @@
 
 #include "compile/build_id.hpp"
 #include "compile/compile_fixture.hpp"
+#include "compile/toolchain_places.hpp"
 
 namespace jit {
 namespace {
@@ -79,7 +80,7 @@ void make_nvrtc(const fs::path& directory, const std::string& library,
 }
 
 std::optional<ToolchainLocation> find_in(const fs::path& path,
-                                         std::vector<std::string>* tried = nullptr) {
+                                         std::vector<PlaceTried>* tried = nullptr) {
   ToolchainSearch search;
   search.explicit_path = path;
   return find_toolchain(search, tried);
@@ -118,19 +119,22 @@ TEST_CASE("of one directory the newest that the driver takes is chosen") {
   search.cuda_home = directory.path();
   CHECK(find_toolchain(search, nullptr)->id.release == CompilerRelease{13, 1});
 
-  search.max_release = CompilerRelease{12, 2};
-  std::vector<std::string> tried;
+  search.driver = CompilerRelease{12, 2};
+  std::vector<PlaceTried> tried;
   const auto older = find_toolchain(search, &tried);
   REQUIRE(older);
   CHECK(older->id.release == CompilerRelease{12, 9});
   CHECK(older->origin == "CUDA_HOME");
   const auto says = [&](std::string_view text) {
-    return std::any_of(tried.begin(), tried.end(), [&](const std::string& line) {
-      return line.find(text) != std::string::npos;
+    return std::any_of(tried.begin(), tried.end(), [&](const PlaceTried& place) {
+      return place.text().find(text) != std::string::npos;
     });
   };
   CHECK(says("newer than the driver, which takes CUDA 12.2"));
   CHECK(says("older than CUDA 12"));
+  CHECK(std::count_if(tried.begin(), tried.end(), [](const PlaceTried& place) {
+          return place.newer_than_driver && place.path.filename() == "libnvrtc.so.13";
+        }) == 1);
 }
 
 TEST_CASE("wheels are found, for CUDA 12 and 13") {
@@ -149,37 +153,108 @@ TEST_CASE("wheels are found, for CUDA 12 and 13") {
     ToolchainSearch search;
     search.cuda_home = directory.path() / "nothing";
     // A driver that refuses what this machine's toolkit may hold.
-    search.max_release = CompilerRelease{12, 0};
+    search.driver = CompilerRelease{12, 0};
     const auto location = find_toolchain(search, nullptr);
     REQUIRE(location);
     if (location->origin == "python wheel") CHECK(location->nvrtc == lib / "libnvrtc.so.12");
   }
 }
 
+std::vector<std::string> beside(const fs::path& own_file, const fs::path& below) {
+  std::vector<Place> places;
+  add_beside(places, own_file);
+  std::vector<std::string> found;
+  for (const Place& place : places) {
+    CHECK(place.origin == "beside cubinet");
+    found.push_back(fs::relative(place.directory, below));
+  }
+  return found;
+}
+
+using Names = std::vector<std::string>;
+
+TEST_CASE("a library among Python packages finds NVIDIA's wheels beside it") {
+  const TemporaryDirectory directory;
+  const fs::path packages = directory.path() / "lib/python3.12/site-packages";
+  fs::create_directories(packages / "nvidia/cuda_nvrtc/lib");
+  fs::create_directories(packages / "nvidia/cu13/lib");
+  const Names all{"nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib", "../.."};
+  CHECK(beside(packages / "cubinet/libcubinet.so", packages) == all);
+  CHECK(beside(packages / "cubinet/lib/libcubinet.so", packages) == all);
+  CHECK(beside(packages / "a/b/c/libcubinet.so", packages).empty());
+}
+
+TEST_CASE("a program in a build folder finds what was fetched for it, elsewhere nothing") {
+  const TemporaryDirectory directory;
+  const fs::path& build = directory.path();
+  fs::create_directories(build / "nvrtc/nvidia/cu13/lib");
+  fs::create_directories(build / "release/bin");
+  const fs::path program = build / "release/bin/cubinet";
+  CHECK(beside(program, build).empty());  // any folder may be called nvrtc
+  std::ofstream(build / "release/CMakeCache.txt") << "";
+  CHECK(beside(program, build) == Names{"nvrtc/nvidia/cu13/lib", "nvrtc"});
+  CHECK(beside(build / "release/cubinet", build).empty());
+}
+
+TEST_CASE("an installed program or library finds what was put beside it") {
+  const TemporaryDirectory directory;
+  const fs::path& prefix = directory.path();
+  fs::create_directories(prefix / "lib/cubinet/nvrtc/nvidia/cu13/lib");
+  const Names both{"lib/cubinet/nvrtc/nvidia/cu13/lib", "lib/cubinet/nvrtc"};
+  CHECK(beside(prefix / "bin/cubinet", prefix) == both);
+  CHECK(beside(prefix / "lib/libcubinet.so.0", prefix) == both);
+}
+
+TEST_CASE("a wheel says which package and version it is") {
+  const TemporaryDirectory directory;
+  const fs::path& packages = directory.path();
+  make_nvrtc(packages / "nvidia/cuda_nvrtc/lib", "libnvrtc.so.12", "libnvrtc-builtins.so.12.4");
+  const auto location = find_in(packages / "nvidia/cuda_nvrtc/lib");
+  REQUIRE(location);
+  CHECK_FALSE(find_wheel(*location));
+  fs::create_directories(packages / "nvidia_cuda_nvrtc-13.0.88.dist-info");
+  CHECK_FALSE(find_wheel(*location));
+  fs::create_directories(packages / "nvidia_cuda_nvrtc_cu12-12.4.127.dist-info");
+  const auto wheel = find_wheel(*location);
+  REQUIRE(wheel);
+  CHECK(wheel->package == "nvidia-cuda-nvrtc-cu12");
+  CHECK(wheel->version == "12.4.127");
+  CHECK(wheel->folder == packages);
+}
+
+TEST_CASE("the order of the search is told in the steps that it takes") {
+  const std::string text = search_order_text();
+  std::size_t at = 0;
+  for (const SearchStep& step : search_steps()) {
+    at = text.find(step.words, at);
+    CHECK(at != std::string::npos);
+  }
+}
+
 TEST_CASE("a missing NVRTC is explained place by place") {
   const TemporaryDirectory directory;
-  std::vector<std::string> tried;
+  std::vector<PlaceTried> tried;
   CHECK_FALSE(find_in(directory.path(), &tried));
   REQUIRE(tried.size() == 1);
-  CHECK(tried[0] == directory.path().native() + " (explicit): no libnvrtc");
+  CHECK(tried[0].text() == directory.path().native() + " (explicit): no libnvrtc");
 
   tried.clear();
   make_library(directory.path() / "libnvrtc.so.13");
   CHECK_FALSE(find_in(directory.path(), &tried));
   REQUIRE(tried.size() == 1);
-  CHECK(
-      tried[0].ends_with("libnvrtc.so.13 (explicit): libnvrtc-builtins.so.13.* is not beside it"));
+  CHECK(tried[0].text().ends_with(
+      "libnvrtc.so.13 (explicit): libnvrtc-builtins.so.13.* is not beside it"));
 
   tried.clear();
   CHECK_FALSE(find_in(directory.path() / "libfoo.so", &tried));
   REQUIRE(tried.size() == 1);
-  CHECK(tried[0].ends_with("not a file named libnvrtc.so.<version>"));
+  CHECK(tried[0].text().ends_with("not a file named libnvrtc.so.<version>"));
 
   tried.clear();
   std::ofstream(directory.path() / "libnvrtc-builtins.so.13.0") << "text";
   CHECK_FALSE(find_in(directory.path(), &tried));
   REQUIRE(tried.size() == 1);
-  CHECK(tried[0].ends_with("not a readable ELF library"));
+  CHECK(tried[0].text().ends_with("not a readable ELF library"));
 }
 
 TEST_CASE("another build is another toolchain; another place is not") {

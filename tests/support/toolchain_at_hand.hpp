@@ -12,11 +12,11 @@ namespace jit::testing {
 
 // The NVRTC that CUBINET_NVRTC names, else the one that is found. These tests need one.
 inline ToolchainLocation toolchain_at_hand() {
-  std::vector<std::string> tried;
+  std::vector<PlaceTried> tried;
   ToolchainSearch search;
   search.explicit_path = get_env("CUBINET_NVRTC").value_or("");
   auto location = find_toolchain(search, &tried);
-  for (const std::string& line : tried) UNSCOPED_INFO(line);
+  for (const PlaceTried& place : tried) UNSCOPED_INFO(place.text());
   REQUIRE(location);
   return *location;
 }

@@ -56,6 +56,47 @@ TEST_CASE("doctor lists every place where NVRTC was looked for, and fails") {
   CHECK(has_problem(report, "NVRTC"));
 }
 
+TEST_CASE("doctor says in words where NVRTC came from") {
+  CommandFixture fixture;
+  const json found = fixture.run({"doctor", "--json"}).json().at("nvrtc");
+  const std::string from = found.at("from");
+  CHECK(fixture.run({"doctor"}).out_has("from " + from));
+  if (found.at("wheel").is_null()) {
+    CHECK(from.find(" in /") != std::string::npos);
+  } else {
+    CHECK(from.starts_with("NVIDIA's Python wheel nvidia-cuda-nvrtc"));
+    CHECK(from.find(found.at("wheel").at("version").get<std::string>() + " below /") !=
+          std::string::npos);
+  }
+}
+
+TEST_CASE("doctor tells the order in which NVRTC is looked for") {
+  const CommandResult help = CommandFixture().run({"doctor", "--help"});
+  for (const char* words : {"1. what CUBINET_NVRTC names", "CUDA_HOME", "beside cubinet",
+                            "/usr/local/cuda*", "$VIRTUAL_ENV"}) {
+    CHECK(help.out_has(words));
+  }
+}
+
+TEST_CASE("doctor names a compiler that is newer than the driver") {
+  CommandFixture fixture;
+  const json nvrtc = fixture.run({"doctor", "--json"}).json().at("nvrtc");
+  const std::string release = nvrtc.at("release");
+  const int major = std::stoi(release);
+  fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;
+  fixture.environment["FAKE_CUDA_VERSION"] = std::to_string(major * 1000 - 10);
+  const json passed_over = fixture.run({"doctor", "--json"}).json();
+  if (!fixture.environment.contains("CUBINET_NVRTC")) {
+    CHECK(has_problem(passed_over, ".so." + std::to_string(major) +
+                                       " is newer than the driver, which takes CUDA " +
+                                       std::to_string(major - 1)));
+  }
+  fixture.environment["CUBINET_NVRTC"] = nvrtc.at("path");
+  const json named = fixture.run({"doctor", "--json"}).json();
+  CHECK(named.at("ok") == true);
+  CHECK(has_problem(named, "nvrtc " + release + ", which CUBINET_NVRTC names, is newer"));
+}
+
 TEST_CASE("doctor describes the GPUs that the driver knows") {
   CommandFixture fixture;
   fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;

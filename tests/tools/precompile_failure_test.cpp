@@ -131,13 +131,34 @@ TEST_CASE("a cache that cannot take anything is refused before the compiler runs
 TEST_CASE("an architecture that the compiler does not know fails its kernels alone") {
   CommandFixture fixture;
   add_tiny_template(fixture);
-  const CommandResult result =
-      fixture.run({"precompile", "tiny", "--preset", "pinned", "--arch", "sm_35,sm_90", "--json"});
+  const std::string release =
+      fixture.run({"doctor", "--json"}).json().at("nvrtc").at("release").get<std::string>();
+  const std::string unknown = release.starts_with("12.") ? "sm_110" : "sm_72";
+  const CommandResult result = fixture.run(
+      {"precompile", "tiny", "--preset", "pinned", "--arch", unknown + ",sm_90", "--json"});
   CHECK(result.code == 1);
   const json report = result.json();
   CHECK(report.at("compiled") == 1);
   CHECK(report.at("failed") == 1);
   CHECK(report.at("kernels").at(0).at("error_code") == "unsupported_arch");
+}
+
+TEST_CASE("an architecture that nobody knows is refused with those that are known") {
+  CommandFixture fixture;
+  add_tiny_template(fixture);
+  for (const char* nonsense : {"sm_91", "sm_90b", "sm_9", "sm_80a", "sm_90f", "sm_35", "90a", ""}) {
+    CAPTURE(nonsense);
+    const CommandResult result = fixture.run(
+        {"precompile", "tiny", "--preset", "pinned", "--arch", std::string("sm_90,") + nonsense});
+    if (*nonsense == 0) {
+      CHECK(result.code == 0);
+      continue;
+    }
+    CHECK(result.code == 2);
+    CHECK(result.err_has(std::string("--arch ") + nonsense + ": "));
+    CHECK(result.err_has("sm_90a"));
+    CHECK(fixture.entries().empty());
+  }
 }
 
 TEST_CASE("files that may not grow fail each kernel with the reason") {

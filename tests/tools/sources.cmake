@@ -6,4 +6,10 @@ set(CUBINET_TESTS_TOOLS
     precompile_test.cpp
     precompile_failure_test.cpp
     render_test.cpp
-    templates_test.cpp)
+    templates_test.cpp
+    toolchains_arch_test.cpp
+    toolchains_driver_test.cpp
+    toolchains_fixture.cpp
+    toolchains_policy_test.cpp
+    toolchains_preset_test.cpp
+    toolchains_refusal_test.cpp)

@@ -11,10 +11,6 @@
 namespace jit::inline v1 {
 namespace {
 
-std::string release_text(CompilerRelease release) {
-  return fmt::format("{}.{}", release.major, release.minor);
-}
-
 // The most that can be compiled for a GPU: "sm_90a".
 std::string arch_of(const DeviceInfo& gpu, const Examination& found) {
   std::optional<CompilerRelease> release;
@@ -26,15 +22,34 @@ std::string arch_of(const DeviceInfo& gpu, const Examination& found) {
   }
 }
 
+// Where a compiler came from, in words.
+std::string words_for_origin(const Examination& found) {
+  const ToolchainLocation& location = *found.toolchain;
+  const std::string& origin = location.origin;
+  std::string words = fmt::format("the libraries in {}", location.nvrtc.parent_path().string());
+  if (found.wheel) {
+    words = fmt::format("NVIDIA's Python wheel {} {} below {}", found.wheel->package,
+                        found.wheel->version, found.wheel->folder.string());
+  } else if (origin == "toolkit" || origin == "CUDA_HOME" || origin == "CUDA_PATH") {
+    words =
+        fmt::format("the CUDA toolkit in {}", location.nvrtc.parent_path().parent_path().string());
+  }
+  if (origin == "explicit") return words + ", as CUBINET_NVRTC says";
+  const bool variable = origin.starts_with("CUDA_") || origin == "LD_LIBRARY_PATH" ||
+                        origin == "VIRTUAL_ENV" || origin == "CONDA_PREFIX";
+  return variable ? fmt::format("{}, as {} says", words, origin) : words;
+}
+
 void add_toolchain(TextTable& table, const Examination& found) {
   if (!found.toolchain) {
     table.add({"nvrtc", "not found; tried:"});
-    for (const std::string& place : found.tried) table.add({"", place});
+    for (const PlaceTried& place : found.tried) table.add({"", place.text()});
     return;
   }
   const ToolchainLocation& location = *found.toolchain;
-  table.add({"nvrtc", fmt::format("{}, build {}, from {}", release_text(location.id.release),
-                                  to_hex(std::span(location.id.build).first(4)), location.origin)});
+  table.add({"nvrtc", fmt::format("{}, build {}", location.id.release.text(),
+                                  to_hex(std::span(location.id.build).first(4)))});
+  table.add({"", "from " + words_for_origin(found)});
   table.add({"", location.nvrtc.string()});
 }
 
@@ -44,7 +59,7 @@ void add_driver(TextTable& table, const Examination& found) {
     table.add({"driver", fmt::format("none ({})", driver.reason)});
     return;
   }
-  table.add({"driver", fmt::format("for CUDA {}, {}", release_text(driver.version), driver.path)});
+  table.add({"driver", fmt::format("for CUDA {}, {}", driver.version.text(), driver.path)});
   if (driver.gpus.empty()) table.add({"gpu", fmt::format("none ({})", driver.reason)});
   for (const DeviceInfo& gpu : driver.gpus) {
     table.add({fmt::format("gpu {}", gpu.ordinal),
@@ -86,17 +101,26 @@ Json toolchain_json(const Examination& found) {
     const ToolchainLocation& location = *found.toolchain;
     json.set("path", location.nvrtc.string())
         .set("builtins", location.builtins.string())
-        .set("release", release_text(location.id.release))
+        .set("release", location.id.release.text())
         .set("build", to_hex(location.id.build))
-        .set("origin", location.origin);
+        .set("origin", location.origin)
+        .set("from", words_for_origin(found));
+    Json wheel;
+    if (found.wheel) {
+      wheel = Json::object({{"package", found.wheel->package},
+                            {"version", found.wheel->version},
+                            {"folder", found.wheel->folder.string()}});
+    }
+    json.set("wheel", std::move(wheel));
   }
-  return json.set("tried",
-                  Json::array_of(found.tried, [](const auto& line) { return Json(line); }));
+  return json.set("tried", Json::array_of(found.tried, [](const PlaceTried& place) {
+                    return Json(place.text());
+                  }));
 }
 
 Json driver_json(const DriverFinding& driver) {
   Json json = Json::object({{"found", driver.found}});
-  if (driver.found) json.set("path", driver.path).set("version", release_text(driver.version));
+  if (driver.found) json.set("path", driver.path).set("version", driver.version.text());
   return json.set("reason", driver.reason.empty() ? Json() : Json(driver.reason));
 }
 

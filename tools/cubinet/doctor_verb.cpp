@@ -9,9 +9,13 @@ namespace {
 class DoctorVerb final : public Verb {
  public:
   VerbInfo info() const override {
-    return {"doctor", "Says what was found, what is wrong, and the remedy",
-            "  cubinet doctor\n"
-            "  cubinet doctor --json | jq .problems\n"
+    return {
+        "doctor", "Says what was found, what is wrong, and the remedy",
+        "  cubinet doctor\n"
+        "  cubinet doctor --json | jq .problems\n"
+        "\n"
+        "NVRTC is looked for, without loading it, in this order:\n" +
+            search_order_text() +
             "\n"
             "Fails only where precompile would: no NVRTC, or no usable cache directory. A missing\n"
             "driver or GPU is no error."};

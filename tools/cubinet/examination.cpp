@@ -117,13 +117,41 @@ class Examiner {
     ToolchainSearch search;
     search.explicit_path = options_.nvrtc;
     search.cuda_home = options_.cuda_home;
-    if (found_.driver.found) search.max_release = found_.driver.version;
+    if (found_.driver.found) search.driver = found_.driver.version;
     found_.toolchain = find_toolchain(search, &found_.tried);
-    if (!found_.toolchain) {
+    if (found_.toolchain) {
+      found_.wheel = find_wheel(*found_.toolchain);
+    } else {
       problem(true, "no NVRTC was found, so nothing can be compiled",
-              "install CUDA's nvrtc (or the Python wheel nvidia-cuda-nvrtc), or name one with "
-              "CUBINET_NVRTC");
+              fmt::format("install CUDA's nvrtc or NVIDIA's Python wheel {}, or name one with "
+                          "CUBINET_NVRTC",
+                          found_.driver.found && found_.driver.version.major < 13
+                              ? "nvidia-cuda-nvrtc-cu12"
+                              : "nvidia-cuda-nvrtc"));
     }
+    judge_releases();
+  }
+
+  void judge_releases() {
+    const std::string driver = found_.driver.version.text();
+    for (const PlaceTried& place : found_.tried) {
+      if (!place.newer_than_driver) continue;
+      problem(false,
+              fmt::format("{} is newer than the driver, which takes CUDA {}, and is passed over",
+                          place.path.string(), driver),
+              found_.toolchain ? fmt::format("nothing needs doing: nvrtc {} is used instead",
+                                             found_.toolchain->id.release.text())
+                               : "update the driver, or install an NVRTC as old as it");
+    }
+    if (!found_.toolchain || !found_.driver.found) return;
+    const CompilerRelease release = found_.toolchain->id.release;
+    if (loads_on(release, found_.driver.version)) return;
+    problem(
+        false,
+        fmt::format("nvrtc {}, which CUBINET_NVRTC names, is newer than the driver, which takes "
+                    "CUDA {}: it compiles for other machines only",
+                    release.text(), driver),
+        "name an older one to compile for this machine, or update the driver");
   }
 
   void look_at_cache() {

@@ -46,7 +46,8 @@ struct CacheFinding {
 
 struct Examination {
   std::optional<ToolchainLocation> toolchain;
-  std::vector<std::string> tried;
+  std::vector<PlaceTried> tried;
+  std::optional<NvrtcWheel> wheel;  // that the toolchain came with
   DriverFinding driver;
   CacheFinding cache;
   std::vector<std::string> templates;

@@ -90,6 +90,10 @@ std::vector<Arch> parse_archs(const std::vector<std::string>& words) {
     if (!arch) {
       throw UsageError(fmt::format("--arch {}: expected one such as sm_90a", word));
     }
+    if (!is_known(*arch)) {
+      throw UsageError(
+          fmt::format("--arch {}: no such architecture; known are {}", word, known_archs_text()));
+    }
     if (std::find(archs.begin(), archs.end(), *arch) == archs.end()) archs.push_back(*arch);
   }
   return archs;

@@ -21,7 +21,7 @@ Json kernel_json(const KernelOutcome& outcome, bool with_logs) {
                             {"spill_bytes", report.spill_bytes},
                             {"cubin_bytes", report.cubin_bytes},
                             {"key", report.key}});
-  if (outcome.state != KernelState::kFailed) return json;
+  if (outcome.state != KernelState::kFailed) return json.set("toolchain", report.toolchain);
   json.set("error", outcome.error).set("error_code", outcome.error_code);
   if (!outcome.reproduction.empty()) json.set("reproduction", outcome.reproduction);
   if (with_logs && !outcome.log.empty()) json.set("log", outcome.log);

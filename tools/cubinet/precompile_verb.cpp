@@ -69,6 +69,7 @@ class Precompile {
         continue;
       }
       report.hit = true;
+      report.toolchain = artifact->toolchain.text();
       report.compile_ms = artifact->facts.compile_ms;
       report.registers = artifact->facts.registers;
       report.smem_bytes = artifact->facts.smem_bytes;

@@ -59,6 +59,7 @@ std::string encode(const KernelOutcome& outcome) {
                   {"signature", report.signature},
                   {"arch", report.arch},
                   {"key", report.key},
+                  {"toolchain", report.toolchain},
                   {"compile_ms", report.compile_ms},
                   {"registers", report.registers},
                   {"smem_bytes", report.smem_bytes},
@@ -79,6 +80,7 @@ KernelOutcome decode_outcome(const std::string& line) {
   message.at("signature").get_to(report.signature);
   message.at("arch").get_to(report.arch);
   message.at("key").get_to(report.key);
+  message.at("toolchain").get_to(report.toolchain);
   message.at("compile_ms").get_to(report.compile_ms);
   message.at("registers").get_to(report.registers);
   message.at("smem_bytes").get_to(report.smem_bytes);

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -107,8 +108,9 @@ cubinet_runtime_options view_of(KeptOptions& kept) {
   view.reproduction_dir = text_of(reproduction_dir);
   view.lock_timeout_ms = lock_timeout.count() == 0 ? CUBINET_NO_WAIT : lock_timeout.count();
   view.max_cache_bytes = max_cache_bytes;
-  if (min_free_bytes)
+  if (min_free_bytes) {
     view.min_free_bytes = *min_free_bytes == 0 ? CUBINET_NO_BOUND : *min_free_bytes;
+  }
   // The environment sets a sink only to say nothing.
   view.log_level = log_sink ? CUBINET_LOG_OFF : static_cast<cubinet_log_level>(log_level) + 1;
   view.mode = static_cast<cubinet_mode>(mode);
@@ -163,7 +165,8 @@ cubinet_status cubinet_runtime_create(const cubinet_runtime_options* options,
     cubinet_runtime*& made = not_null(runtime, "cubinet_runtime_create", "runtime");
     made = nullptr;
     made = reinterpret_cast<cubinet_runtime*>(
-        new Runtime(options == nullptr ? RuntimeOptions{} : read_options(*options)));
+        std::make_unique<Runtime>(options == nullptr ? RuntimeOptions{} : read_options(*options))
+            .release());
   });
 }
 

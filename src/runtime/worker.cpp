@@ -6,7 +6,12 @@
 
 namespace jit::inline v1 {
 
-Worker::Worker() : wake_(new std::condition_variable) { join(); }
+Worker::Worker() {
+  auto wake = std::make_unique<std::condition_variable>();
+  wake_ = wake.get();
+  join();  // which may want memory
+  static_cast<void>(wake.release());
+}
 
 Worker::~Worker() {
   leave();

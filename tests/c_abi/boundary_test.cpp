@@ -9,7 +9,7 @@
 #include "c_abi/guard.hpp"
 
 extern "C" const char __executable_start;  // NOLINT: the linker's names
-extern "C" const char etext;
+extern "C" const char etext;               // NOLINT
 
 namespace {
 // Allocations of this thread that still succeed; negative: all do.
@@ -69,7 +69,7 @@ TEST_CASE("an error that cannot be kept for want of memory says so") {
   std::thread([&] {  // a thread that has kept no error yet
     const auto status = c_abi::guarded([&] {
       allocations_left = 0;
-      throw error;
+      throw error;  // NOLINT: made while there was memory
     });
     allocations_left = -1;
     CHECK(status == CUBINET_INTERNAL);

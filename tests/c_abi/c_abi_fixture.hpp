@@ -14,13 +14,13 @@ namespace jit::testing {
 class CScene : public Scene {
  public:
   explicit CScene(std::vector<FakeDevice> devices = {FakeDevice{}}) : Scene(std::move(devices)) {
-    cache = (directory / "cache").string();
-    templates = (directory / "templates").string();
-    path = {templates.c_str()};
-    c_options.cache_dir = cache.c_str();
+    cache_ = (directory / "cache").string();
+    templates_ = (directory / "templates").string();
+    path_ = {templates_.c_str()};
+    c_options.cache_dir = cache_.c_str();
     c_options.driver = JIT_TEST_FAKE_CUDA;
-    c_options.template_path = path.data();
-    c_options.template_path_count = path.size();
+    c_options.template_path = path_.data();
+    c_options.template_path_count = path_.size();
     c_options.log_level = CUBINET_LOG_OFF;
   }
   ~CScene() { cubinet_runtime_destroy(runtime_); }
@@ -53,9 +53,9 @@ class CScene : public Scene {
   }();
 
  private:
-  std::string cache;
-  std::string templates;
-  std::array<const char*, 1> path{};
+  std::string cache_;
+  std::string templates_;
+  std::array<const char*, 1> path_{};
   cubinet_runtime* runtime_ = nullptr;
 };
 

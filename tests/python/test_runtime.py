@@ -2,9 +2,11 @@
 
 import ctypes
 import gc
+import math
 import os
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -107,6 +109,20 @@ class Runtimes(TestCase):
         self.refused(ValueError, "auto, readonly, frozen", cubinet.Runtime, mode="sometimes")
         self.refused(TypeError, "sequence of paths", cubinet.Runtime, template_path="/a")
         self.refused(ValueError, "lock_timeout_ms", cubinet.Runtime, lock_timeout_ms=-1)
+        self.refused(ValueError, "math.inf for no cap", cubinet.Runtime, max_cache_bytes=0)
+        self.refused(ValueError, "0 for no floor", cubinet.Runtime, min_free_bytes=-1)
+
+    def test_a_cap_on_the_cache_is_kept(self):
+        for cap in (1, math.inf):
+            cache = Path(self.folder.name, str(cap))
+            with cubinet.Runtime(**{**self.options, "cache_dir": cache}, max_cache_bytes=cap,
+                                 min_free_bytes=0) as runtime:
+                for size in (64, 128, 256):
+                    runtime.get_kernel("merge_attn_states", HEAD_SIZE=size, INPUT_TYPE="bf16")
+                deadline = time.monotonic() + 10
+                while cap == 1 and runtime.stats().evicted == 0 and time.monotonic() < deadline:
+                    time.sleep(0.01)  # in the background
+                self.assertEqual(runtime.stats().evicted > 0, cap == 1)
 
     def test_log_lines_arrive(self):
         lines = []

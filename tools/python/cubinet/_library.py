@@ -38,14 +38,14 @@ class RuntimeOptions(Growing):
                 ("reproduction_dir", c_char_p), ("lock_timeout_ms", c_int64), ("log", LogFunction),
                 ("log_user", c_void_p), ("log_level", c_int32), ("mode", c_int32),
                 ("toolchain_policy", c_int32), ("memory_only", c_int32), ("trust_group", c_int32),
-                ("reserved", c_int32)]
+                ("reserved", c_int32), ("max_cache_bytes", c_uint64), ("min_free_bytes", c_uint64)]
 
 
 class Stats(Growing):
     _fields_ = [("struct_bytes", c_size_t)] + [
         (name, c_uint64) for name in (
             "disk_hits", "misses", "compiles", "compile_failures", "published", "publish_failures",
-            "quarantined", "lock_waits", "lock_timeouts")]
+            "quarantined", "lock_waits", "lock_timeouts", "evicted", "evicted_bytes")]
 
 
 class Request(Growing):

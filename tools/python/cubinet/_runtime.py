@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 from ctypes import byref
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ LOG_LEVELS = {"debug": 1, "info": 2, "warning": 3, "error": 4, "off": 5}
 DEBUG = {"none": 0, "lineinfo": 1, "full": 2}
 _LEVEL_NAMES = {number: name for name, number in LOG_LEVELS.items()}
 _BOOL, _INT, _DTYPE, _TEXT = 1, 2, 3, 4
+_NO_BOUND = (1 << 64) - 1  # CUBINET_NO_BOUND
 
 # Log functions of Runtimes that were never closed: the library may call them until the end.
 _kept_log_functions: List[Any] = []
@@ -40,6 +42,8 @@ class Stats:
     quarantined: int  #: damaged entries moved aside
     lock_waits: int  #: waits for another process
     lock_timeouts: int
+    evicted: int  #: entries removed to keep the cache within its bounds
+    evicted_bytes: int
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,8 @@ class Runtime:
     trust_group: trust a directory that its group may write to
     template_path: directories whose templates override shipped ones
     nvrtc, driver, cuda_home, reproduction_dir: paths; searched or derived otherwise
+    max_cache_bytes: what the cache directory may take on disk; math.inf: no cap
+    min_free_bytes: free space that the cache leaves to others; 0: none
     lock_timeout_ms: longest wait for another process that compiles the same kernel; 0: none
     log: called with (level, line) from any thread, until close(); default: stderr
     log_level: "debug", "info", "warning", "error" or "off"
@@ -180,6 +186,18 @@ class Runtime:
         if value < 0:
             raise InvalidArgumentError(f"read {name}: {value} is not valid; expected 0 or more")
         struct.lock_timeout_ms = value or -1
+
+    def _set_cap(self, struct: _library.RuntimeOptions, name: str, value: float) -> None:
+        if value != math.inf and not (isinstance(value, int) and 0 < value < _NO_BOUND):
+            raise InvalidArgumentError(f"read {name}: {value!r} is not valid; expected a number of "
+                                       "bytes from 1, or math.inf for no cap")
+        struct.max_cache_bytes = _NO_BOUND if value == math.inf else int(value)
+
+    def _set_floor(self, struct: _library.RuntimeOptions, name: str, value: int) -> None:
+        if not (isinstance(value, int) and 0 <= value < _NO_BOUND):
+            raise InvalidArgumentError(f"read {name}: {value!r} is not valid; expected a number of "
+                                       "bytes, or 0 for no floor")
+        struct.min_free_bytes = value or _NO_BOUND
 
     def _set_log(self, struct: _library.RuntimeOptions, name: str, value: LogSink) -> None:
         def log(_: Any, level: int, line: bytes) -> None:
@@ -285,6 +303,7 @@ _OPTIONS: Dict[str, Callable[..., None]] = {
     "toolchain": Runtime._set_choice, "trust_group": Runtime._set_flag,
     "template_path": Runtime._set_paths, "nvrtc": Runtime._set_path, "driver": Runtime._set_path,
     "cuda_home": Runtime._set_path, "reproduction_dir": Runtime._set_path,
+    "max_cache_bytes": Runtime._set_cap, "min_free_bytes": Runtime._set_floor,
     "lock_timeout_ms": Runtime._set_timeout, "log": Runtime._set_log,
     "log_level": Runtime._set_choice,
 }

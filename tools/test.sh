@@ -110,6 +110,11 @@ run_wheel_tests() {
   "$venv/bin/pip" install --quiet --disable-pip-version-check --no-index build/wheels/cubinet-*.whl
   export CUBINET_DRIVER=$PWD/build/portable/tests/libfake_cuda.so CUBINET_CACHE_DIR=none
   export FAKE_CUDA_DEVICES=9.0,9.0 PYTHONDONTWRITEBYTECODE=1
+  # The environment has no NVRTC of its own; where the machine has none either, the fetched one.
+  if [ -z "${CUBINET_NVRTC:-}" ] && [ -d build/nvrtc ]; then
+    CUBINET_NVRTC=$(echo "$PWD"/build/nvrtc/nvidia/*/lib)
+    export CUBINET_NVRTC
+  fi
   (
     cd build/wheels
     unset PYTHONPATH

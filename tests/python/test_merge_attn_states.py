@@ -1,5 +1,6 @@
 """The merge on tensors of every library: what is handed on, and what is refused in which words."""
 
+import os
 import types
 import unittest
 
@@ -87,7 +88,8 @@ class HandsOn(TestCase):
         self.assertEqual(driver.launches(), before)
 
     def test_a_runtime_of_ones_own(self):
-        with cubinet.Runtime(memory_only=True, driver=driver.path) as runtime:
+        with cubinet.Runtime(memory_only=True, driver=driver.path,
+                             nvrtc=os.environ.get("CUBINET_NVRTC")) as runtime:
             merge_attn_states(*merge_operands(), runtime=runtime)
             self.assertEqual(runtime.stats().compiles, 1)
 

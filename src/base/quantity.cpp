@@ -4,6 +4,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 
 namespace jit::inline v1 {
 namespace {
@@ -44,11 +45,11 @@ std::optional<std::uint64_t> parse_size(std::string_view text) noexcept {
   if (text.size() > 1 && text.front() == ' ') text.remove_prefix(1);
   const double factor = factor_of(text);
   if (factor == 0 || value * factor > 0x1p63) return std::nullopt;
-  return static_cast<std::uint64_t>(value * factor + 0.5);
+  return static_cast<std::uint64_t>(std::round(value * factor));
 }
 
 std::optional<std::chrono::seconds> parse_duration(std::string_view text) noexcept {
-  constexpr std::int64_t kMaxSeconds = std::int64_t{86'400} * 366 * 100;
+  constexpr std::int64_t kMaxSeconds = std::int64_t{86'400} * 36'600;
   std::int64_t value = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || value < 0 || end + 1 != text.data() + text.size()) {
@@ -60,7 +61,7 @@ std::optional<std::chrono::seconds> parse_duration(std::string_view text) noexce
     case 'm': unit = 60; break;
     case 'h': unit = 3600; break;
     case 'd': unit = 86'400; break;
-    case 'w': unit = 7 * 86'400; break;
+    case 'w': unit = std::int64_t{7} * 86'400; break;
     default: return std::nullopt;
   }
   if (value > kMaxSeconds / unit) return std::nullopt;

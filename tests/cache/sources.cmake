@@ -6,6 +6,7 @@ set(CUBINET_TESTS_CACHE
   directory_test.cpp
   entry_test.cpp
   eviction_test.cpp
+  eviction_torture_test.cpp
   fault_injection.cpp
   fault_test.cpp
   inspection_test.cpp

@@ -185,3 +185,18 @@ TEST_CASE("gc of an empty cache makes nothing") {
   CHECK(fixture.run({"cache", "gc"}).code == 0);
   CHECK_FALSE(std::filesystem::exists(fixture.cache()));
 }
+
+TEST_CASE("precompile leaves the cache within its cap when it returns") {
+  CommandFixture fixture;
+  fill(fixture);
+  const json held = fixture.run({"cache", "gc", "--dry-run", "--json"}).json();
+  const std::uint64_t cap = held.at("remaining_bytes").get<std::uint64_t>() * 3 / 2;
+  CHECK(fixture.run({"precompile", "tiny", "--all-presets", "--arch", "sm_80,sm_86", "-j", "2"})
+            .code == 0);
+  REQUIRE(fixture.entries().size() == 9);
+  fixture.environment["CUBINET_CACHE_MAX_SIZE"] = std::to_string(cap);
+  CHECK(fixture.run({"precompile", "tiny", "--all-presets", "--arch", "sm_100a", "-j", "2"}).code ==
+        0);
+  CHECK(fixture.entries().size() <= 4);
+  CHECK(fixture.run({"cache", "gc", "--dry-run", "--json"}).json().at("scanned_bytes") <= cap);
+}

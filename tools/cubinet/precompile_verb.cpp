@@ -3,6 +3,7 @@
 
 #include <chrono>
 
+#include "cache/eviction.hpp"
 #include "cubinet/precompile_plan.hpp"
 #include "cubinet/precompile_report.hpp"
 #include "cubinet/text.hpp"
@@ -106,6 +107,22 @@ class Precompile {
                                    fmt::format("precompile {}: {}", outcomes_[i].report.signature,
                                                reply.text)));
     });
+    keep_bounds();
+  }
+
+  // The workers end before their housekeeping does.
+  void keep_bounds() {
+    const Directory* directory = impl_.source().directory();
+    if (directory == nullptr) return;
+    EvictionRequest request;
+    request.max_bytes = impl_.options().max_cache_bytes;
+    request.patience = std::chrono::seconds(10);
+    const EvictionResult result = directory->evict(request);
+    if (result.removed_entries == 0) return;
+    print_note(
+        fmt::format("{} entries, those used longest ago, were removed to keep {} within its "
+                    "bounds; raise CUBINET_CACHE_MAX_SIZE to keep more",
+                    result.removed_entries, directory->root().string()));
   }
 
   void finish(std::size_t i, KernelOutcome outcome) {

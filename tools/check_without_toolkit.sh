@@ -21,6 +21,7 @@ if [ "${1:-}" != --inside ]; then
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"' EXIT
   mkdir "$scratch/home"
+  chmod 755 "$scratch" # some tests go on as another user
   # Alone, so that nothing lies beside it.
   cp build/release/bin/cubinet build/release/tests/libfake_cuda.so "$scratch/"
   git clone -q . "$scratch/copy"

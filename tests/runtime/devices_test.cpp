@@ -1,6 +1,7 @@
 #include "runtime/devices.hpp"
 
 #include "runtime/runtime_fixture.hpp"
+#include "support/toolchain_at_hand.hpp"
 
 namespace jit {
 namespace {
@@ -89,6 +90,9 @@ TEST_CASE("a missing driver and a driver without devices are clear errors, each 
 }
 
 TEST_CASE("the newest GPU gets the newest target that the template asks for") {
+  if (testing::toolchain_at_hand().id.release < CompilerRelease{12, 9}) {
+    SKIP("the NVRTC at hand is older than 12.9");
+  }
   Scene scene({FakeDevice{{10, 3}}});
   scene.use(0);
   testing::write_tiny(scene.directory, testing::with(testing::kTinyManifest, R"("constants": [)",

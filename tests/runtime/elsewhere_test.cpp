@@ -86,6 +86,7 @@ TEST_CASE("a compiler that was named and is newer than the driver is not run") {
   Scene scene;
   scene.use(0);
   const CompilerRelease release = testing::toolchain_at_hand().id.release;
+  if (release.major == 12) SKIP("the NVRTC at hand is as old as the oldest driver that is taken");
   scene.options.nvrtc = testing::toolchain_at_hand().nvrtc;
   scene.fake.set_version(release.major * 1000 - 10);
   Runtime runtime(scene.options);

@@ -53,7 +53,7 @@ fetch() {
     local unfinished
     unfinished=$(mktemp -d build/toolchains/.unfinished.XXXXXX)
     chmod 755 "$unfinished"
-    if ! env PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    if ! env PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
       "${pip[@]}" install --quiet --no-deps --only-binary :all: --target "$unfinished" \
       "$package==$version" >&2; then
       rm -rf "$unfinished"

@@ -19,7 +19,12 @@ Attempt::Failure failure_of(const std::exception_ptr& thrown) {
 
 }  // namespace
 
-MemoryTier::MemoryTier() : changed_(new std::condition_variable) { join(); }
+MemoryTier::MemoryTier() {
+  auto changed = std::make_unique<std::condition_variable>();
+  changed_ = changed.get();
+  join();  // which may want memory
+  static_cast<void>(changed.release());
+}
 
 MemoryTier::~MemoryTier() {
   leave();

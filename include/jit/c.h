@@ -267,8 +267,8 @@ CUBINET_API cubinet_status cubinet_try_get_kernel(cubinet_runtime* runtime,
 CUBINET_API cubinet_status cubinet_prefetch(cubinet_runtime* runtime,
                                             const cubinet_request* request) CUBINET_NOEXCEPT;
 
-/* The fields of jit::PrecompileReport but toolchain. Its strings are valid until this thread's next
- * successful cubinet_precompile. */
+/* The fields of jit::PrecompileReport. Its strings are valid until this thread's next successful
+ * cubinet_precompile. */
 typedef struct cubinet_precompile_report {
   size_t struct_bytes;
   const char* name;
@@ -281,6 +281,7 @@ typedef struct cubinet_precompile_report {
   uint32_t smem_bytes;
   uint32_t spill_bytes;
   int32_t hit;
+  const char* toolchain; /* the build of NVRTC that made it */
 } cubinet_precompile_report;
 
 /* Puts the kernel for `arch` ("sm_90a") into the cache; needs neither driver nor GPU, and the
@@ -289,7 +290,7 @@ CUBINET_API cubinet_status cubinet_precompile(cubinet_runtime* runtime,
                                               const cubinet_request* request, const char* arch,
                                               cubinet_precompile_report* report) CUBINET_NOEXCEPT;
 
-/* The fields of jit::KernelInfo but toolchain. Its strings live as long as the kernel. */
+/* The fields of jit::KernelInfo. Its strings live as long as the kernel. */
 typedef struct cubinet_kernel_info {
   size_t struct_bytes;
   const char* name;
@@ -303,6 +304,7 @@ typedef struct cubinet_kernel_info {
   uint32_t spill_bytes;  /* per thread */
   uint32_t max_threads;  /* largest block */
   uint32_t reserved;     /* 0 */
+  const char* toolchain; /* the build of NVRTC that made it */
 } cubinet_kernel_info;
 
 CUBINET_API cubinet_status cubinet_kernel_describe(const cubinet_kernel* kernel,

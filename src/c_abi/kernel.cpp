@@ -71,7 +71,8 @@ cubinet_kernel_info view_of(const KernelInfo& info) {
           smem_bytes,
           spill_bytes,
           max_threads,
-          0};
+          0,
+          toolchain.c_str()};
 }
 
 Dim3 extent_of(const cubinet_dim3& extent) { return {extent.x, extent.y, extent.z}; }

@@ -150,7 +150,8 @@ cubinet_precompile_report view_of(const PrecompileReport& report) {
           registers,
           smem_bytes,
           spill_bytes,
-          hit ? 1 : 0};
+          hit ? 1 : 0,
+          toolchain.c_str()};
 }
 
 }  // namespace

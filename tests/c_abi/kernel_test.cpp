@@ -64,6 +64,7 @@ TEST_CASE("a kernel describes itself and its constants") {
   CHECK(std::string_view(info.arch).substr(0, 5) == "sm_90");
   CHECK(info.params_bytes == sizeof(TinyParams));
   CHECK(info.registers > 0);
+  CHECK(std::string_view(info.toolchain).substr(0, 6) == "nvrtc-");
   REQUIRE(info.constant_count == 6);
   cubinet_constant at{};
   REQUIRE(cubinet_kernel_constant_at(kernel, 0, &at) == CUBINET_OK);

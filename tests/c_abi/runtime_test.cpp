@@ -127,6 +127,7 @@ TEST_CASE("precompile reports what it made, and needs no device") {
     CHECK(std::string_view(report.key).size() == 64);
     CHECK(std::string_view(report.arch) == "sm_90");
     CHECK(std::string_view(report.name) == "tiny");
+    CHECK(std::string_view(report.toolchain).substr(0, 6) == "nvrtc-");
     CHECK(report.cubin_bytes > 0);
     CHECK(report.compile_ms > 0);
   }

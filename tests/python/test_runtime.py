@@ -59,6 +59,7 @@ class Runtimes(TestCase):
             report = runtime.precompile("merge_attn_states", MERGE, arch="sm_90a")
             self.assertEqual((report.arch, report.hit, len(report.key)), ("sm_90a", False, 64))
             self.assertGreater(report.registers, 0)
+            self.assertRegex(report.toolchain, "^nvrtc-1[23]")
             self.assertTrue(runtime.precompile("merge_attn_states", MERGE, arch="sm_90a").hit)
             self.refused(cubinet.NoDriverError, "/no/such/libcuda.so", runtime.get_kernel,
                          "merge_attn_states", MERGE)

@@ -38,6 +38,7 @@ class KernelInfo:
     smem_bytes: int  #: static shared memory per block
     spill_bytes: int  #: spill stores + spill loads, per thread
     max_threads: int  #: largest block
+    toolchain: str  #: the build of NVRTC that made it
     constants: Dict[str, ConstantValue]  #: as resolved, chosen tunables included; dtypes by name
 
 
@@ -101,7 +102,7 @@ class Kernel:
             constants[constant.name.decode()] = _constant_value(constant)
         return KernelInfo(raw.name.decode(), raw.signature.decode(), raw.symbol.decode(),
                           raw.arch.decode(), raw.params_bytes, raw.registers, raw.smem_bytes,
-                          raw.spill_bytes, raw.max_threads, constants)
+                          raw.spill_bytes, raw.max_threads, raw.toolchain.decode(), constants)
 
     def launch(self, grid: Extent, block: Extent, params: Any, *, stream: Any = None,
                smem_bytes: int = 0, cluster: Optional[Extent] = None,

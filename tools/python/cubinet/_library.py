@@ -59,14 +59,15 @@ class PrecompileReport(Growing):
     _fields_ = [("struct_bytes", c_size_t), ("name", c_char_p), ("signature", c_char_p),
                 ("arch", c_char_p), ("key", c_char_p), ("compile_ms", c_double),
                 ("cubin_bytes", c_uint64), ("registers", c_uint32), ("smem_bytes", c_uint32),
-                ("spill_bytes", c_uint32), ("hit", c_int32)]
+                ("spill_bytes", c_uint32), ("hit", c_int32), ("toolchain", c_char_p)]
 
 
 class KernelInfo(Growing):
     _fields_ = [("struct_bytes", c_size_t), ("name", c_char_p), ("signature", c_char_p),
                 ("symbol", c_char_p), ("arch", c_char_p), ("constant_count", c_size_t),
                 ("params_bytes", c_uint32), ("registers", c_uint32), ("smem_bytes", c_uint32),
-                ("spill_bytes", c_uint32), ("max_threads", c_uint32), ("reserved", c_uint32)]
+                ("spill_bytes", c_uint32), ("max_threads", c_uint32), ("reserved", c_uint32),
+                ("toolchain", c_char_p)]
 
 
 class LaunchConfig(Growing):

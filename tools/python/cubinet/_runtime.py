@@ -60,6 +60,7 @@ class PrecompileReport:
     smem_bytes: int
     spill_bytes: int
     cubin_bytes: int
+    toolchain: str  #: the build of NVRTC that made it
 
 
 def _choice(name: str, value: str, choices: Mapping[str, int]) -> int:
@@ -279,7 +280,8 @@ class Runtime:
                                    byref(raw)))
         return PrecompileReport(raw.name.decode(), raw.signature.decode(), raw.arch.decode(),
                                 raw.key.decode(), raw.hit != 0, raw.compile_ms, raw.registers,
-                                raw.smem_bytes, raw.spill_bytes, raw.cubin_bytes)
+                                raw.smem_bytes, raw.spill_bytes, raw.cubin_bytes,
+                                raw.toolchain.decode())
 
     def add_templates(self, directory: Path) -> None:
         """Adds the templates below a directory (one folder each, with a manifest.json)."""

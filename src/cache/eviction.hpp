@@ -2,8 +2,9 @@
 //
 // The clock is the mtime of an entry's file, its last use: publish sets it and find() moves it on
 // (DirectoryOptions::touch_after), so that order is kept across processes, containers and reboots
-// without an index that could be lost. Uses that are less than touch_after apart are one use. A
-// time in the future, after some clock went back, counts as now.
+// without an index that could be lost. Uses that are less than touch_after apart are one use: a
+// cache whose cap is so small that it is replaced faster than that keeps what was first used last.
+// A time in the future, after some clock went back, counts as now.
 //
 // What counts is what the files take on disk: st_size or st_blocks, whichever is more.
 #pragma once

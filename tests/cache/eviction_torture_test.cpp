@@ -96,7 +96,8 @@ class Torture {
   Torture(const Load& load, fs::path root)
       : load_(load), zipf_(load.entries), shared_(make_shared_counters()) {
     options_.root = std::move(root);
-    if (!load.touching) options_.touch_after = std::chrono::hours(24 * 36'500);
+    // Half of the cache is replaced within seconds here, not within an hour or more.
+    options_.touch_after = load.touching ? 1s : std::chrono::seconds(std::chrono::hours(876'000));
     cap_ = kPage * load.entries;
   }
 
@@ -146,7 +147,9 @@ class Torture {
     const EvictionResult result = directory().evict({.max_bytes = cap_, .dry_run = true});
     const double cpu = cpu_seconds() - before;
     const double wall = static_cast<double>(result.duration.count()) * 1e-6;
-    slowdown_ = std::max(1.0, wall / std::max(cpu, 1e-3)) * (JIT_TEST_SANITIZED ? 10 : 1);
+    // Twenty-eight processes want more than two cores, and are not alone on them.
+    const double scarce = std::max(1.0, 8.0 / std::max(1U, std::thread::hardware_concurrency()));
+    slowdown_ = scarce * std::max(1.0, wall / std::max(cpu, 1e-3)) * (JIT_TEST_SANITIZED ? 10 : 1);
     std::printf("scan of %llu entries: %.0f ms, of the processor %.0f ms\n",
                 static_cast<unsigned long long>(result.scanned_entries),
                 static_cast<double>(result.scan_duration.count()) / 1000, cpu * 1000);
@@ -198,9 +201,14 @@ class Torture {
     for (std::uint32_t i = 0; i < share && !shared_.stop; ++i) {
       const auto number = load_.entries + static_cast<std::uint32_t>(index) * share + i;
       const PublishResult result = cache.publish(make_entry(number));
-      if (result.ok) ++shared_.published;
-      else if (result.error == ENOSPC && result.space) ++shared_.refused;
-      else ++shared_.writer_errors;
+      if (result.ok) {
+        ++shared_.published;
+      } else if (result.error == ENOSPC && result.space) {
+        ++shared_.refused;
+        std::this_thread::sleep_for(20ms);  // the kernel is served, and the next one compiled
+      } else {
+        ++shared_.writer_errors;
+      }
     }
   }
 
@@ -241,7 +249,7 @@ class Torture {
         static_cast<double>(floor_) / 1048576);
     // Writers that look at the same moment may each take what is left.
     return expect(longest_s <= 5 * slowdown_,
-                  "the size is back below 105 % of the cap within 5 s") &&
+                  "the size is back below 105 % of the cap within 5 s, given the cores") &&
            expect(least_free + kWriters * 2 * kPage >= floor_, "the floor is held");
   }
 

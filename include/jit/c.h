@@ -208,7 +208,7 @@ CUBINET_API void cubinet_runtime_destroy(cubinet_runtime* runtime) CUBINET_NOEXC
 CUBINET_API cubinet_status cubinet_add_templates(cubinet_runtime* runtime,
                                                  const char* directory) CUBINET_NOEXCEPT;
 
-/* The fields of jit::Stats: what a Runtime did; each number only grows. */
+/* The numbers of jit::Stats: what a Runtime did; each only grows. */
 typedef struct cubinet_stats {
   size_t struct_bytes;
   uint64_t disk_hits;
@@ -222,6 +222,11 @@ typedef struct cubinet_stats {
   uint64_t lock_timeouts;
   uint64_t evicted;
   uint64_t evicted_bytes;
+  uint64_t memory_hits;
+  uint64_t memory_kernels;
+  uint64_t memory_bytes;
+  uint64_t compile_us;
+  uint64_t saved_us;
 } cubinet_stats;
 
 CUBINET_API cubinet_status cubinet_runtime_stats(cubinet_runtime* runtime,

@@ -121,8 +121,10 @@ cubinet_runtime_options view_of(KeptOptions& kept) {
 }
 
 cubinet_stats view_of(const Stats& stats) {
-  const auto& [disk_hits, misses, compiles, compile_failures, published, publish_failures,
-               quarantined, lock_waits, lock_timeouts, evicted, evicted_bytes] = stats;
+  // The misses by name stay with `cubinet cache stats`.
+  const auto& [memory_hits, memory_kernels, memory_bytes, disk_hits, misses, named_misses, compiles,
+               compile_failures, compile_us, saved_us, published, publish_failures, quarantined,
+               lock_waits, lock_timeouts, evicted, evicted_bytes] = stats;
   return {sizeof(cubinet_stats),
           disk_hits,
           misses,
@@ -134,7 +136,12 @@ cubinet_stats view_of(const Stats& stats) {
           lock_waits,
           lock_timeouts,
           evicted,
-          evicted_bytes};
+          evicted_bytes,
+          memory_hits,
+          memory_kernels,
+          memory_bytes,
+          compile_us,
+          saved_us};
 }
 
 cubinet_precompile_report view_of(const PrecompileReport& report) {

@@ -57,8 +57,9 @@ enum class MissReason : std::uint8_t {
   kNewerThanDriver,  // there are entries that might, made for a newer driver
   kDamaged,          // see damage
   kUnreadable,       // the system refused to read it
-  kRefused,          // the directory is not to be trusted
+  kRefused,          // the directory is not to be trusted; the last one
 };
+inline constexpr std::size_t kMissReasons = static_cast<std::size_t>(MissReason::kRefused) + 1;
 std::string_view name_of(MissReason reason) noexcept;  // "other_toolchain"
 
 // Why find() found nothing.

@@ -16,12 +16,6 @@
 namespace jit::inline v1 {
 namespace {
 
-bool is_local(const TrustedDirectory& directory) {
-  struct statfs status {};
-  if (::fstatfs(directory.fd.get(), &status) != 0) return false;
-  return has_local_locks(static_cast<std::int64_t>(status.f_type));
-}
-
 std::vector<std::filesystem::path> places_on_this_node() {
   std::vector<std::filesystem::path> places;
   if (const auto run = get_env("XDG_RUNTIME_DIR"); run && run->front() == '/') {
@@ -47,19 +41,25 @@ bool has_local_locks(std::int64_t file_system_type) noexcept {
   return false;
 }
 
+bool has_local_locks(const TrustedDirectory& directory) noexcept {
+  struct statfs status {};
+  if (::fstatfs(directory.fd.get(), &status) != 0) return false;
+  return has_local_locks(static_cast<std::int64_t>(status.f_type));
+}
+
 TrustedDirectory open_lock_place(const DirectoryOptions& options) {
   TrustedDirectory place;
   place.error = EROFS;
   place.why = "the cache is read-only";
   if (options.read_only) return place;
   place = open_format_directory(options, Missing::kMake);
-  if (!place || is_local(place)) return place;
+  if (!place || has_local_locks(place)) return place;
   std::string tried;
   for (const std::filesystem::path& root : places_on_this_node()) {
     DirectoryOptions own;
     own.root = root;
     place = open_root(own, Missing::kMake);
-    if (place && is_local(place)) return place;
+    if (place && has_local_locks(place)) return place;
     tried +=
         fmt::format("{}{}", tried.empty() ? "" : ", ",
                     place ? fmt::format("{}: no local file system", root.native()) : place.why);
@@ -72,9 +72,9 @@ TrustedDirectory open_lock_place(const DirectoryOptions& options) {
   return place;
 }
 
-UniqueFd open_lock_file(const TrustedDirectory& place) {
+UniqueFd open_lock_file(const TrustedDirectory& place, const char* name) {
   constexpr int kFlags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-  UniqueFd fd(::openat(place.fd.get(), kLockFile, kFlags, 0600));
+  UniqueFd fd(::openat(place.fd.get(), name, kFlags, 0600));
   if (!fd) return fd;
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) return UniqueFd();

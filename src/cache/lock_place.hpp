@@ -18,8 +18,11 @@ bool has_local_locks(std::int64_t file_system_type) noexcept;
 // Returns: a directory without descriptor, with the reason in `why`, if there is none.
 TrustedDirectory open_lock_place(const DirectoryOptions& options);
 
-// Opens, and if need be makes, the lock file. Returns: no descriptor, and errno, if not; EPERM if
+// Opens, and if need be makes, a lock file. Returns: no descriptor, and errno, if not; EPERM if
 // something else stands in its place.
-UniqueFd open_lock_file(const TrustedDirectory& place);
+UniqueFd open_lock_file(const TrustedDirectory& place, const char* name);
+
+// Whether locks on the files of a directory are the whole truth on this node, and the only one.
+bool has_local_locks(const TrustedDirectory& directory) noexcept;
 
 }  // namespace jit::inline v1

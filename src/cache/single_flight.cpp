@@ -13,6 +13,8 @@
 #include <thread>
 
 #include "base/file.hpp"
+#include "cache/file_lock.hpp"
+#include "cache/layout.hpp"
 #include "cache/lock_place.hpp"
 
 namespace jit::inline v1 {
@@ -42,19 +44,6 @@ struct FlightLock::Claim {
 namespace {
 
 using std::chrono::milliseconds;
-
-int set_lock(int fd, short type, off_t offset) noexcept {
-  struct flock range {};
-  range.l_type = type;
-  range.l_whence = SEEK_SET;
-  range.l_start = offset;
-  range.l_len = 1;
-  int status = 0;
-  do {
-    status = ::fcntl(fd, F_OFD_SETLK, &range);
-  } while (status != 0 && errno == EINTR);
-  return status == 0 ? 0 : errno;
-}
 
 // Two keys that share a byte would merely wait for each other.
 off_t offset_of(const UnitKey& key) noexcept {
@@ -97,7 +86,7 @@ void FlightLock::Claim::forget_all_in_child() noexcept {
 int FlightLock::Claim::open(Claim& claim, const TrustedDirectory& place, const UnitKey& key) {
   Registry& all = registry();
   const std::lock_guard<std::mutex> guard(all.mutex);
-  claim.fd = open_lock_file(place).release();
+  claim.fd = open_lock_file(place, kLockFile).release();
   if (claim.fd < 0) return errno;
   claim.owner = ::getpid();
   claim.offset = offset_of(key);
@@ -112,13 +101,13 @@ void FlightLock::Claim::close(Claim& claim) noexcept {
   const std::lock_guard<std::mutex> guard(all.mutex);
   if (claim.fd < 0) return;
   // The unlock reaches copies of the descriptor in children that no fork handler saw (clone).
-  if (claim.owner == ::getpid()) static_cast<void>(set_lock(claim.fd, F_UNLCK, claim.offset));
+  if (claim.owner == ::getpid()) static_cast<void>(set_lock(claim.fd, F_UNLCK, claim.offset, 1));
   static_cast<void>(::close(std::exchange(claim.fd, -1)));
   if (claim.next != nullptr) claim.next->previous = claim.previous;
   (claim.previous != nullptr ? claim.previous->next : all.first) = claim.next;
 }
 
-int FlightLock::Claim::try_lock() const noexcept { return set_lock(fd, F_WRLCK, offset); }
+int FlightLock::Claim::try_lock() const noexcept { return set_lock(fd, F_WRLCK, offset, 1); }
 
 std::string_view name_of(LockState state) noexcept {
   switch (state) {

@@ -7,6 +7,7 @@ set(CUBINET_SOURCES_CACHE
   eviction.cpp
   eviction_scan.cpp
   free_space.cpp
+  file_lock.cpp
   inspection.cpp
   layout.cpp
   location.cpp
@@ -14,4 +15,8 @@ set(CUBINET_SOURCES_CACHE
   publish.cpp
   quarantine.cpp
   single_flight.cpp
+  statistics.cpp
+  statistics_file.cpp
+  statistics_record.cpp
+  statistics_store.cpp
   trusted_directory.cpp)

@@ -52,6 +52,18 @@ bool is_forbidden(const Unit& unit, const ArtifactFacts& facts) {
                     unit.options.end();
 }
 
+// 0 for what cannot be: it comes from a file.
+std::uint64_t microseconds_of(const Artifact& artifact) noexcept {
+  constexpr double kMostMs = 1e9;
+  const double ms = artifact.facts.compile_ms;
+  return ms > 0 && ms < kMostMs ? static_cast<std::uint64_t>(ms * 1000) : 0;
+}
+
+// The names of named_misses_.
+std::string_view miss_name(std::size_t index) noexcept {
+  return index < kMissReasons ? name_of(static_cast<MissReason>(index)) : kForbiddenMiss;
+}
+
 }  // namespace
 
 Unit make_unit(const Signature& signature, Arch arch, Debug debug) {
@@ -107,7 +119,16 @@ void ArtifactSource::require_loadable(const Unit& unit) {
                   driver_release_->text()));
 }
 
-std::optional<Artifact> ArtifactSource::find(const Unit& unit, Purpose purpose) {
+std::optional<Artifact> ArtifactSource::find(const Unit& unit, Purpose purpose,
+                                             std::string_view* miss) {
+  std::string_view name;
+  auto artifact = look_up(unit, purpose, name);
+  if (!artifact && miss != nullptr && miss->empty()) *miss = name;
+  return artifact;
+}
+
+std::optional<Artifact> ArtifactSource::look_up(const Unit& unit, Purpose purpose,
+                                                std::string_view& name) {
   if (!directory_) return std::nullopt;
   const auto location = toolchain(std::nullopt);
   EntryQuery query;
@@ -124,18 +145,32 @@ std::optional<Artifact> ArtifactSource::find(const Unit& unit, Purpose purpose) 
     if (miss.reason != MissReason::kAbsent) {
       logger_.info(fmt::format("find {}: {}: {}", unit.name(), name_of(miss.reason), miss.detail));
     }
+    name = name_of(miss.reason);
     return std::nullopt;
   }
   if (entry->artifact.arch != unit.arch || entry->artifact.symbol != unit.signature->symbol()) {
     quarantine(unit, entry->artifact);
+    name = name_of(MissReason::kDamaged);
     return std::nullopt;
   }
   if (is_forbidden(unit, entry->artifact.facts)) {
     logger_.info(fmt::format("find {}: made before its manifest forbade it", unit.name()));
+    name = kForbiddenMiss;
     return std::nullopt;
   }
-  disk_hits_.fetch_add(1, std::memory_order_relaxed);
   return std::move(entry->artifact);
+}
+
+void ArtifactSource::count_hit(const Artifact& artifact) noexcept {
+  disk_hits_.fetch_add(1, std::memory_order_relaxed);
+  saved_us_.fetch_add(microseconds_of(artifact), std::memory_order_relaxed);
+}
+
+void ArtifactSource::count_miss(std::string_view name) noexcept {
+  misses_.fetch_add(1, std::memory_order_relaxed);
+  for (std::size_t i = 1; i < named_misses_.size(); ++i) {
+    if (miss_name(i) == name) named_misses_[i].fetch_add(1, std::memory_order_relaxed);
+  }
 }
 
 FlightLock ArtifactSource::claim(const Unit& unit) {
@@ -209,7 +244,6 @@ Artifact ArtifactSource::compile_on_worker(const Unit& unit) {
 }
 
 Artifact ArtifactSource::compile(const Unit& unit) {
-  misses_.fetch_add(1, std::memory_order_relaxed);
   std::optional<Artifact> artifact;
   try {
     worker_->run([&] { artifact = compile_on_worker(unit); });
@@ -218,6 +252,7 @@ Artifact ArtifactSource::compile(const Unit& unit) {
     throw;
   }
   compiles_.fetch_add(1, std::memory_order_relaxed);
+  spent_us_.fetch_add(microseconds_of(*artifact), std::memory_order_relaxed);
   last_compile_ms_.store(static_cast<std::int64_t>(artifact->facts.compile_ms),
                          std::memory_order_relaxed);
   logger_.info(fmt::format("compiled {} in {:.0f} ms", unit.name(), artifact->facts.compile_ms));
@@ -254,6 +289,11 @@ Stats ArtifactSource::stats() const {
   Stats stats;
   stats.disk_hits = disk_hits_.load(std::memory_order_relaxed);
   stats.misses = misses_.load(std::memory_order_relaxed);
+  for (std::size_t i = 1; i < named_misses_.size(); ++i) {
+    stats.named_misses.push_back({miss_name(i), named_misses_[i].load(std::memory_order_relaxed)});
+  }
+  stats.compile_us = spent_us_.load(std::memory_order_relaxed);
+  stats.saved_us = saved_us_.load(std::memory_order_relaxed);
   stats.compiles = compiles_.load(std::memory_order_relaxed);
   stats.compile_failures = compile_failures_.load(std::memory_order_relaxed);
   stats.lock_waits = lock_waits_.load(std::memory_order_relaxed);

@@ -1,11 +1,13 @@
 // Artifact source: where a compiled unit comes from, from the disk down to the compiler.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/log.hpp"
@@ -36,6 +38,9 @@ struct Unit {
 // Renders the unit and takes its key. Pure. Lifetime: refers to `signature`.
 Unit make_unit(const Signature& signature, Arch arch, Debug debug);
 
+// A miss that no Directory knows: the entry is sound, and its manifest has forbidden it since.
+inline constexpr std::string_view kForbiddenMiss = "forbidden";
+
 // Threads: any. Fork: usable in the child.
 class ArtifactSource final : private ForkAware {
  public:
@@ -51,7 +56,13 @@ class ArtifactSource final : private ForkAware {
 
   // Looks the unit up on disk; loads no compiler. A damaged entry is a miss, and so is one that is
   // newer than the driver, unless it is kept for others and the compiler that was named is as new.
-  std::optional<Artifact> find(const Unit& unit, Purpose purpose = Purpose::kLoad);
+  // A look counts nothing. `miss`, if given and empty, becomes the name of the miss.
+  std::optional<Artifact> find(const Unit& unit, Purpose purpose = Purpose::kLoad,
+                               std::string_view* miss = nullptr);
+
+  // How a request that looked has ended: by what was found, or by a miss of this name.
+  void count_hit(const Artifact& artifact) noexcept;
+  void count_miss(std::string_view name) noexcept;
 
   // True if a miss could be compiled for `arch` and loaded here.
   bool can_compile(Arch arch);
@@ -75,6 +86,9 @@ class ArtifactSource final : private ForkAware {
   // Returns: why it is not on disk, and what to do; else an empty string.
   std::string publish_for_good(const Unit& unit, const Artifact& artifact);
 
+  // Waits for what goes on in the background. Requires: no publish comes after it.
+  void end_housekeeping() noexcept { housekeeper_.reset(); }
+
   // Tells the cache that the driver refused these bytes although their checksum holds.
   void quarantine(const Unit& unit, const Artifact& artifact);
 
@@ -88,6 +102,8 @@ class ArtifactSource final : private ForkAware {
  private:
   void before_fork() noexcept override { mutex_.lock(); }
   void after_fork(bool) noexcept override { mutex_.unlock(); }
+  // Sets `name` on a miss.
+  std::optional<Artifact> look_up(const Unit& unit, Purpose purpose, std::string_view& name);
   Compiler& compiler_on_worker();
   Artifact compile_on_worker(const Unit& unit);
   std::filesystem::path reproduction_dir() const;
@@ -107,7 +123,11 @@ class ArtifactSource final : private ForkAware {
   std::atomic<std::uint64_t> compiles_{0};
   std::atomic<std::uint64_t> compile_failures_{0};
   std::atomic<std::uint64_t> disk_hits_{0};
+  std::atomic<std::uint64_t> saved_us_{0};
+  std::atomic<std::uint64_t> spent_us_{0};
   std::atomic<std::uint64_t> misses_{0};
+  // By MissReason; the last one is kForbiddenMiss.
+  std::array<std::atomic<std::uint64_t>, kMissReasons + 1> named_misses_{};
   std::atomic<std::uint64_t> lock_waits_{0};
   std::atomic<std::uint64_t> lock_timeouts_{0};
   std::atomic<std::int64_t> last_compile_ms_{0};

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <vector>
 
 namespace jit::inline v1 {
@@ -36,6 +37,12 @@ void finish(bool in_child) {
   listed().mutex.unlock();
 }
 
+void end() {
+  const std::lock_guard lock(listed().mutex);
+  for (ForkAware* object : listed().objects) object->at_exit();
+}
+
+[[maybe_unused]] const int kEnd = std::atexit(end);
 [[maybe_unused]] const int kHandlers = pthread_atfork(
     prepare, [] { finish(false); }, [] { finish(true); });
 

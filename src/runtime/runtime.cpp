@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "cache/statistics.hpp"
 #include "compile/compile_gate.hpp"
 #include "runtime/runtime_impl.hpp"
 #include "signature/manifest.hpp"
@@ -39,7 +40,8 @@ Runtime::Impl::Impl(RuntimeOptions options)
       logger_(options_.log_sink, options_.log_level),
       templates_({options_.template_path, options_.cuda_home}),
       devices_(options_.driver),
-      source_(options_, logger_) {
+      source_(options_, logger_),
+      recorder_(source_.directory(), [this] { return counts(); }) {
   for (const std::filesystem::path& directory : options_.template_path) {
     std::error_code error;
     if (std::filesystem::is_directory(directory, error)) continue;
@@ -48,6 +50,12 @@ Runtime::Impl::Impl(RuntimeOptions options)
                     "path",
                     directory.string()));
   }
+}
+
+// What still works for this Runtime ends before the recorder writes for the last time.
+Runtime::Impl::~Impl() {
+  background_.stop();
+  source_.end_housekeeping();
 }
 
 MemoRequest Runtime::Impl::memo_request(const KernelRequest& request) {
@@ -99,7 +107,46 @@ LoadResult Runtime::Impl::try_load(const Unit& unit, const Artifact& artifact) {
   for (std::size_t i = 0; i < unit.signature->values.size(); ++i) {
     info.constants.push_back({unit.signature->tmpl->constants[i].name, unit.signature->values[i]});
   }
-  return load_kernel(devices_.driver(), artifact, std::move(info));
+  LoadResult result = load_kernel(devices_.driver(), artifact, std::move(info));
+  if (result.outcome == LoadOutcome::kLoaded) {
+    kernels_loaded_.fetch_add(1, std::memory_order_relaxed);
+    bytes_loaded_.fetch_add(artifact.cubin.size(), std::memory_order_relaxed);
+  }
+  return result;
+}
+
+Stats Runtime::Impl::stats() const {
+  Stats stats = source_.stats();
+  stats.memory_hits = hits_.total();
+  stats.memory_kernels = kernels_loaded_.load(std::memory_order_relaxed);
+  stats.memory_bytes = bytes_loaded_.load(std::memory_order_relaxed);
+  return stats;
+}
+
+Counts Runtime::Impl::counts() const {
+  const Stats stats = this->stats();
+  Counts counts;
+  const NamedCount all[] = {{"memory_hits", stats.memory_hits},
+                            {"memory_kernels", stats.memory_kernels},
+                            {"memory_bytes", stats.memory_bytes},
+                            {"disk_hits", stats.disk_hits},
+                            {"misses", stats.misses},
+                            {"compiles", stats.compiles},
+                            {"compile_failures", stats.compile_failures},
+                            {"compile_us", stats.compile_us},
+                            {"saved_us", stats.saved_us},
+                            {"published", stats.published},
+                            {"publish_failures", stats.publish_failures},
+                            {"quarantined", stats.quarantined},
+                            {"evicted", stats.evicted},
+                            {"evicted_bytes", stats.evicted_bytes},
+                            {"lock_waits", stats.lock_waits},
+                            {"lock_timeouts", stats.lock_timeouts}};
+  for (const NamedCount& count : all) counts.add(count.name, count.count);
+  for (const NamedCount& miss : stats.named_misses) {
+    counts.add(std::string(kMissPrefix).append(miss.name), miss.count);
+  }
+  return counts;
 }
 
 Kernel Runtime::Impl::ready(detail::LoadedKernel& kernel, const KernelOptions& options) {
@@ -121,6 +168,7 @@ std::unique_ptr<ContextScope> Runtime::Impl::scope_of(const KernelOptions& optio
 
 std::optional<Kernel> Runtime::Impl::try_get(const KernelRequest& request) {
   if (detail::LoadedKernel* kernel = find_in_memory(request)) {
+    if (hits_.add()) recorder_.tick();
     return ready(*kernel, request.options);
   }
   SignatureSlot& slot = slot_of(request);
@@ -130,13 +178,17 @@ std::optional<Kernel> Runtime::Impl::try_get(const KernelRequest& request) {
   auto claim = memory_.try_claim(slot, capability);
   if (!claim) return std::nullopt;
   if (!claim->leads()) {
+    hits_.add();
     return ready(*slot.loaded[capability].load(std::memory_order_acquire), request.options);
   }
   try {
     const Unit unit = make_unit(slot.signature, arch_for(slot.signature, capability), slot.debug);
-    auto kernel = find_and_load(unit);
-    if (!kernel) kernel = find_made_elsewhere(unit, slot.debug, capability);
+    std::string_view miss;
+    auto kernel = find_and_load(unit, miss);
+    if (!kernel) kernel = find_made_elsewhere(unit, slot.debug, capability, miss);
+    recorder_.tick();
     if (kernel) return claim->serve(std::move(kernel)).view();
+    source_.count_miss(miss);
     claim->abandon();
     return std::nullopt;
   } catch (...) {

@@ -12,8 +12,10 @@
 #include "jit/runtime.hpp"
 #include "runtime/artifact_source.hpp"
 #include "runtime/devices.hpp"
+#include "runtime/hit_counter.hpp"
 #include "runtime/memory_tier.hpp"
 #include "runtime/request_memo.hpp"
+#include "runtime/statistics_recorder.hpp"
 #include "runtime/template_registry.hpp"
 
 namespace jit::inline v1 {
@@ -30,6 +32,7 @@ struct KernelRequest {
 class __attribute__((visibility("hidden"))) Runtime::Impl {
  public:
   explicit Impl(RuntimeOptions options);
+  ~Impl();
 
   Kernel get(const KernelRequest& request);
   std::optional<Kernel> try_get(const KernelRequest& request);
@@ -40,7 +43,9 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   TemplateRegistry& templates() noexcept { return templates_; }
   ArtifactSource& source() noexcept { return source_; }
   Devices& devices() noexcept { return devices_; }
-  Stats stats() const { return source_.stats(); }
+  Stats stats() const;
+  // The same by the names that statistics on disk have.
+  Counts counts() const;
 
  private:
   // The kernel if it is in memory; takes no lock, allocates nothing, never waits.
@@ -71,10 +76,14 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   Arch arch_for(const Signature& signature, std::size_t capability);
   std::unique_ptr<detail::LoadedKernel> load(const Unit& unit, const Artifact& artifact);
   // An entry that the driver takes; one that it refuses because its bytes are broken is a miss.
-  std::unique_ptr<detail::LoadedKernel> find_and_load(const Unit& unit);
+  // `miss`, if empty, gets the name of a miss.
+  std::unique_ptr<detail::LoadedKernel> find_and_load(const Unit& unit, std::string_view& miss);
   // The same for any architecture that serves, if `unit` cannot be compiled here.
   std::unique_ptr<detail::LoadedKernel> find_made_elsewhere(const Unit& unit, Debug debug,
-                                                            std::size_t capability);
+                                                            std::size_t capability,
+                                                            std::string_view& miss);
+  // Errors: those of a miss that the mode forbids to compile, or that no driver here could load.
+  void require_compilable(const Unit& unit, std::string_view miss);
   LoadResult try_load(const Unit& unit, const Artifact& artifact);
   Kernel ready(detail::LoadedKernel& kernel, const KernelOptions& options);
 
@@ -85,6 +94,10 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   MemoryTier memory_;
   RequestMemo memo_;
   ArtifactSource source_;
+  HitCounter hits_;
+  std::atomic<std::uint64_t> kernels_loaded_{0};
+  std::atomic<std::uint64_t> bytes_loaded_{0};
+  StatisticsRecorder recorder_;
   Worker background_;  // of prefetches, apart from the compiler's; last: it uses all the others
 };
 

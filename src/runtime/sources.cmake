@@ -5,11 +5,13 @@ set(CUBINET_SOURCES_RUNTIME
     fork_support.cpp
     frozen_miss.cpp
     housekeeper.cpp
+    hit_counter.cpp
     memory_tier.cpp
     options.cpp
     owned_request.cpp
     request_memo.cpp
     runtime.cpp
+    statistics_recorder.cpp
     story.cpp
     template_registry.cpp
     worker.cpp)

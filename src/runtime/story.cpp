@@ -17,6 +17,7 @@ constexpr std::chrono::milliseconds kShortWait{10};
 Kernel Runtime::Impl::get(const KernelRequest& request) {
   // A warm process stops here: nothing is rendered, hashed, locked or allocated.
   if (detail::LoadedKernel* kernel = find_in_memory(request)) {
+    if (hits_.add()) recorder_.tick();
     return ready(*kernel, request.options);
   }
   return get_slowly(request);
@@ -31,6 +32,8 @@ Kernel Runtime::Impl::get_slowly(const KernelRequest& request) {
   // One caller per signature goes on; the others wait for it and share its outcome.
   MemoryTier::Claim claim = memory_.claim(slot, capability);
   if (claim.leads()) build(claim, slot, capability, Patience::kWait);
+  else hits_.add();
+  recorder_.tick();
   return ready(*slot.loaded[capability].load(std::memory_order_acquire), request.options);
 }
 
@@ -40,27 +43,29 @@ std::optional<Kernel> Runtime::Impl::build(MemoryTier::Claim& claim, SignatureSl
     const Arch arch = arch_for(slot.signature, capability);
     // The text itself is rendered and hashed, so a key never rests on a belief about it.
     const Unit unit = make_unit(slot.signature, arch, slot.debug);
+    std::string_view miss;  // its name: that of the first look
     // A restarted process stops here, without the compiler.
-    if (auto kernel = find_and_load(unit)) return claim.serve(std::move(kernel)).view();
+    if (auto kernel = find_and_load(unit, miss)) return claim.serve(std::move(kernel)).view();
     // Where nothing can be compiled, whatever runs on this GPU will do.
-    if (auto kernel = find_made_elsewhere(unit, slot.debug, capability)) {
+    if (auto kernel = find_made_elsewhere(unit, slot.debug, capability, miss)) {
       return claim.serve(std::move(kernel)).view();
     }
-    if (options_.mode == Mode::kFrozen) throw source_.frozen_miss(unit);
-    source_.require_loadable(unit);
+    require_compilable(unit, miss);
     // One process per node goes on; the others find its entry when they get their turn.
     const FlightLock flight =
         patience == Patience::kWait ? source_.claim(unit) : source_.try_claim(unit, kShortWait);
     if (flight.state() == LockState::kTimedOut && patience == Patience::kAsk) return std::nullopt;
     // Looked for again even if nobody was waited for: its maker may have come and gone in between.
     if (flight.state() != LockState::kUnavailable) {
-      if (auto kernel = find_and_load(unit)) return claim.serve(std::move(kernel)).view();
+      if (auto kernel = find_and_load(unit, miss)) return claim.serve(std::move(kernel)).view();
     }
+    source_.count_miss(miss);
     // Compiled and checked: what leaves the compiler is a cubin of this symbol for this arch.
     const Artifact artifact = source_.compile(unit);
     // The kernel is served before the disk is asked, so that no disk stands in its way.
     const Kernel kernel = claim.serve(load(unit, artifact)).view();
     source_.publish(unit, artifact);
+    recorder_.write();
     return kernel;
   } catch (...) {
     // Nothing was published or remembered: the next call may try again.
@@ -69,11 +74,25 @@ std::optional<Kernel> Runtime::Impl::build(MemoryTier::Claim& claim, SignatureSl
   }
 }
 
-std::unique_ptr<detail::LoadedKernel> Runtime::Impl::find_and_load(const Unit& unit) {
-  const auto artifact = source_.find(unit);
+void Runtime::Impl::require_compilable(const Unit& unit, std::string_view miss) {
+  try {
+    if (options_.mode == Mode::kFrozen) throw source_.frozen_miss(unit);
+    source_.require_loadable(unit);
+  } catch (...) {
+    source_.count_miss(miss);
+    throw;
+  }
+}
+
+std::unique_ptr<detail::LoadedKernel> Runtime::Impl::find_and_load(const Unit& unit,
+                                                                   std::string_view& miss) {
+  const auto artifact = source_.find(unit, ArtifactSource::Purpose::kLoad, &miss);
   if (!artifact) return nullptr;
   LoadResult result = try_load(unit, *artifact);
-  if (result.outcome == LoadOutcome::kLoaded) return std::move(result.kernel);
+  if (result.outcome == LoadOutcome::kLoaded) {
+    source_.count_hit(*artifact);
+    return std::move(result.kernel);
+  }
   if (result.outcome != LoadOutcome::kRefused) result.raise();
   // Only bytes that are wrong in themselves are thrown away; a refusal of sound ones is reported.
   const CubinCheck check = check_cubin(artifact->cubin, unit.arch, artifact->symbol);
@@ -81,17 +100,19 @@ std::unique_ptr<detail::LoadedKernel> Runtime::Impl::find_and_load(const Unit& u
   logger_.warning(fmt::format("load {}: {}; the entry is set aside and built again", unit.name(),
                               check.reason));
   source_.quarantine(unit, *artifact);
+  if (miss.empty()) miss = name_of(MissReason::kDamaged);
   return nullptr;
 }
 
 std::unique_ptr<detail::LoadedKernel> Runtime::Impl::find_made_elsewhere(const Unit& unit,
                                                                          Debug debug,
-                                                                         std::size_t capability) {
+                                                                         std::size_t capability,
+                                                                         std::string_view& miss) {
   if (source_.can_compile(unit.arch)) return nullptr;
   const table::Template& tmpl = *unit.signature->tmpl;
   for (const Arch arch : archs_that_serve(tmpl.target, devices_.capability(capability))) {
     if (arch == unit.arch || arch.number() < tmpl.min_capability) continue;
-    if (auto kernel = find_and_load(make_unit(*unit.signature, arch, debug))) return kernel;
+    if (auto kernel = find_and_load(make_unit(*unit.signature, arch, debug), miss)) return kernel;
   }
   return nullptr;
 }
@@ -113,10 +134,14 @@ PrecompileReport Runtime::Impl::precompile(const Signature& signature, Arch arch
   report.arch = arch.text();
   report.key = unit.key.hex();
   constexpr auto kKeep = ArtifactSource::Purpose::kKeep;
-  std::optional<Artifact> artifact = source_.find(unit, kKeep);
+  std::string_view miss;
+  std::optional<Artifact> artifact = source_.find(unit, kKeep, &miss);
   report.hit = artifact.has_value();
   if (!artifact) {
-    if (options_.mode == Mode::kFrozen) throw source_.frozen_miss(unit);
+    if (options_.mode == Mode::kFrozen) {
+      source_.count_miss(miss);
+      throw source_.frozen_miss(unit);
+    }
     // Said before the compiler runs: it would run for nothing.
     if (options_.mode == Mode::kReadOnly || source_.directory() == nullptr) {
       throw Error(ErrorCode::kIo,
@@ -128,13 +153,16 @@ PrecompileReport Runtime::Impl::precompile(const Signature& signature, Arch arch
     if (flight.state() != LockState::kUnavailable) artifact = source_.find(unit, kKeep);
     report.hit = artifact.has_value();
     if (!artifact) {
+      source_.count_miss(miss);
       artifact = source_.compile(unit);
       const std::string why = source_.publish_for_good(unit, *artifact);
+      recorder_.write();
       if (!why.empty()) {
         throw Error(ErrorCode::kIo, fmt::format("precompile {}: {}", unit.name(), why));
       }
     }
   }
+  if (report.hit) source_.count_hit(*artifact);
   report.toolchain = artifact->toolchain.text();
   report.compile_ms = artifact->facts.compile_ms;
   report.registers = artifact->facts.registers;

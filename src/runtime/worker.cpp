@@ -15,6 +15,11 @@ Worker::Worker() {
 
 Worker::~Worker() {
   leave();
+  stop();
+  delete wake_;
+}
+
+void Worker::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -23,9 +28,8 @@ Worker::~Worker() {
   wake_->notify_all();
   if (thread_ != nullptr) {
     thread_->join();
-    delete thread_;
+    delete std::exchange(thread_, nullptr);
   }
-  delete wake_;
 }
 
 void Worker::run(const std::function<void()>& job) {
@@ -53,6 +57,7 @@ void Worker::run(const std::function<void()>& job) {
 
 void Worker::post(std::function<void()> job) {
   const std::lock_guard lock(mutex_);
+  if (stopping_) return;
   start_locked();
   jobs_.push_back(std::move(job));
   wake_->notify_one();

@@ -19,7 +19,11 @@ namespace jit::inline v1 {
 class Worker final : private ForkAware {
  public:
   Worker();
-  ~Worker() override;  // waits for the running job; jobs not begun are dropped
+  ~Worker() override;  // stops
+
+  // Waits for the running job; jobs not begun, and those that come later, are dropped.
+  // Requires: no run() goes on or comes.
+  void stop();
 
   // Runs `job` on the thread and waits for it; what it throws is thrown here. On the thread itself
   // it runs at once. Requires: the job does not fork.

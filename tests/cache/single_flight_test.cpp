@@ -11,6 +11,7 @@
 
 #include "cache/cache_fixture.hpp"
 #include "cache/fault_injection.hpp"
+#include "cache/layout.hpp"
 #include "cache/lock_place.hpp"
 
 using namespace jit;
@@ -136,7 +137,7 @@ TEST_CASE("a cache on the network has its locks on this node") {
     const TrustedDirectory place = open_lock_place(options);
     REQUIRE(place);
     CHECK(place.path == (run / "cubinet").string());
-    CHECK(open_lock_file(place));
+    CHECK(open_lock_file(place, kLockFile));
   }
   CHECK(fs::exists(run / "cubinet/locks"));
   CHECK_FALSE(fs::exists(folder / "cache/v1/locks"));

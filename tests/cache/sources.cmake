@@ -14,5 +14,7 @@ set(CUBINET_TESTS_CACHE
   mount_namespace.cpp
   single_flight_process_test.cpp
   single_flight_test.cpp
+  statistics_process_test.cpp
+  statistics_test.cpp
   touch_test.cpp
   trust_test.cpp)

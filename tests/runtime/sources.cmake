@@ -8,11 +8,13 @@ set(CUBINET_TESTS_RUNTIME
     flight_test.cpp
     fork_test.cpp
     housekeeping_test.cpp
+    hit_counter_test.cpp
     lifecycle_test.cpp
     memory_tier_test.cpp
     mode_test.cpp
     options_test.cpp
     process_fixture.cpp
     request_memo_test.cpp
+    statistics_test.cpp
     story_test.cpp
     template_registry_test.cpp)

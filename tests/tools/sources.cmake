@@ -1,4 +1,5 @@
 set(CUBINET_TESTS_TOOLS
+    cache_stats_test.cpp
     cache_verbs_test.cpp
     command_fixture.cpp
     command_line_test.cpp

@@ -32,6 +32,7 @@ constexpr const char* kGroupSummary = "Inspects and cleans the directory of comp
 constexpr const char* kGroupExamples =
     "Examples:\n"
     "  cubinet cache ls\n"
+    "  cubinet cache stats\n"
     "  cubinet cache verify\n"
     "  cubinet cache gc --max-size 1GiB\n"
     "  cubinet cache rm --all";

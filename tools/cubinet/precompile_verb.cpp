@@ -69,6 +69,7 @@ class Precompile {
         misses_.push_back(i);
         continue;
       }
+      impl_.source().count_hit(*artifact);
       report.hit = true;
       report.toolchain = artifact->toolchain.text();
       report.compile_ms = artifact->facts.compile_ms;

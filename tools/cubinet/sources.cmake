@@ -7,6 +7,7 @@ set(CUBINET_SOURCES_CUBINET
     cache_path_verb.cpp
     cache_rm_verb.cpp
     cache_show_verb.cpp
+    cache_stats_verb.cpp
     cache_verify_verb.cpp
     command_line.cpp
     context.cpp

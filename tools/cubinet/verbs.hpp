@@ -14,6 +14,7 @@
   VERB(cache_ls)          \
   VERB(cache_show)        \
   VERB(cache_verify)      \
+  VERB(cache_stats)       \
   VERB(cache_rm)          \
   VERB(cache_gc)          \
   VERB(doctor)            \

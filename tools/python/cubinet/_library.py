@@ -45,7 +45,8 @@ class Stats(Growing):
     _fields_ = [("struct_bytes", c_size_t)] + [
         (name, c_uint64) for name in (
             "disk_hits", "misses", "compiles", "compile_failures", "published", "publish_failures",
-            "quarantined", "lock_waits", "lock_timeouts", "evicted", "evicted_bytes")]
+            "quarantined", "lock_waits", "lock_timeouts", "evicted", "evicted_bytes", "memory_hits",
+            "memory_kernels", "memory_bytes", "compile_us", "saved_us")]
 
 
 class Request(Growing):

@@ -44,6 +44,11 @@ class Stats:
     lock_timeouts: int
     evicted: int  #: entries removed to keep the cache within its bounds
     evicted_bytes: int
+    memory_hits: int
+    memory_kernels: int  #: loaded so far; they stay loaded
+    memory_bytes: int  #: of their cubins
+    compile_us: int
+    saved_us: int  #: that hits on disk once took to compile
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,98 @@
+#include "runtime/statistics_recorder.hpp"
+
+#include <pthread.h>
+
+#include <csignal>
+#include <exception>
+#include <utility>
+
+namespace jit::inline v1 {
+namespace {
+
+// A thread that takes no signals: those of the program are for its own threads.
+std::thread* make_quiet_thread(const std::function<void()>& body) {
+  sigset_t all{};
+  sigset_t before{};
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread* thread = nullptr;
+  try {
+    thread = new std::thread(body);
+  } catch (const std::exception&) {
+    thread = nullptr;  // there are none to be had: the end of the process writes
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return thread;
+}
+
+}  // namespace
+
+StatisticsRecorder::StatisticsRecorder(const Directory* directory, Collect collect,
+                                       RecorderTimes times)
+    : collect_(std::move(collect)), times_(times), wake_(new std::condition_variable) {
+  if (directory != nullptr && !directory->options().read_only) file_.emplace(*directory);
+  started_ = !file_;
+  join();
+}
+
+StatisticsRecorder::~StatisticsRecorder() {
+  leave();
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_->notify_all();
+  if (thread_ != nullptr) {
+    thread_->join();
+    delete thread_;
+  }
+  write();
+  delete wake_;
+}
+
+void StatisticsRecorder::tick() noexcept {
+  if (started_.load(std::memory_order_relaxed)) return;
+  if (Clock::now() - made_at_ < times_.quiet || started_.exchange(true)) return;
+  start();
+}
+
+void StatisticsRecorder::write() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (!file_) return;
+  try {
+    static_cast<void>(file_->write(collect_()));
+  } catch (const std::exception&) {
+    return;  // out of memory: the next write says it all
+  }
+}
+
+void StatisticsRecorder::start() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (!stopping_) thread_ = make_quiet_thread([this] { loop(); });
+}
+
+void StatisticsRecorder::loop() {
+  std::unique_lock lock(mutex_);
+  while (!wake_->wait_for(lock, times_.period, [this] { return stopping_; })) {
+    lock.unlock();
+    write();
+    lock.lock();
+  }
+}
+
+void StatisticsRecorder::after_fork(bool in_child) noexcept {
+  if (in_child && file_) {
+    thread_ = nullptr;
+    made_at_ = Clock::now();
+    wake_ = new std::condition_variable;
+    try {
+      file_->forget(collect_());
+    } catch (const std::exception&) {
+      file_.reset();  // out of memory: a child that counts nothing is no lie
+    }
+    started_ = !file_;
+  }
+  mutex_.unlock();
+}
+
+}  // namespace jit::inline v1

@@ -1,0 +1,314 @@
+// What a Runtime counts, and what of it reaches the disk.
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+#include "base/file.hpp"
+#include "cache/entry.hpp"
+#include "cache/statistics.hpp"
+#include "runtime/process_fixture.hpp"
+#include "runtime/runtime_fixture.hpp"
+#include "runtime/statistics_recorder.hpp"
+
+namespace jit {
+namespace {
+
+using testing::Scene;
+using testing::tiny_constants;
+
+std::uint64_t named_miss(const Runtime& runtime, std::string_view name) {
+  std::uint64_t others = 0;
+  std::uint64_t count = 0;
+  for (const NamedCount& miss : runtime.stats().named_misses) {
+    (miss.name == name ? count : others) += miss.count;
+  }
+  CHECK(others == 0);
+  return count;
+}
+
+Counts on_disk(const RuntimeOptions& options) {
+  return read_statistics(Directory({.root = options.cache_dir})).all;
+}
+
+bool has_statistics(const RuntimeOptions& options) {
+  return std::filesystem::exists(options.cache_dir / "v1/stats");
+}
+
+// Puts one entry into the cache. Returns its path.
+std::filesystem::path fill(const Scene& scene) {
+  Runtime(scene.options).precompile("tiny", tiny_constants(), {}, "sm_90");
+  REQUIRE(scene.entries().size() == 1);
+  return scene.entries().at(0);
+}
+
+// Precompiles what fill() made: a hit, or a miss that is made good.
+void ask(Runtime& runtime) { runtime.precompile("tiny", tiny_constants(), {}, "sm_90"); }
+
+TEST_CASE("counters equal what was done, in the process and on disk") {
+  Scene scene;
+  scene.use(0);
+  {
+    Runtime runtime(scene.options);
+    for (int i = 0; i < 5; ++i) runtime.get_kernel("tiny", tiny_constants(8));
+    for (int i = 0; i < 3; ++i) runtime.try_get_kernel("tiny", tiny_constants(16));
+    runtime.get_kernel("tiny", tiny_constants(16));
+    const Stats stats = runtime.stats();
+    CHECK(stats.memory_hits == 4);
+    CHECK(stats.memory_kernels == 2);
+    CHECK(stats.memory_bytes > 1000);
+    CHECK(stats.disk_hits == 0);
+    CHECK(stats.misses == 5);
+    CHECK(named_miss(runtime, "absent") == 5);
+    CHECK(stats.compiles == 2);
+    CHECK(stats.compile_us > 0);
+    CHECK(stats.saved_us == 0);
+    CHECK(stats.published == 2);
+  }
+  Runtime runtime(scene.options);
+  runtime.get_kernel("tiny", tiny_constants(8));
+  const Stats stats = runtime.stats();
+  CHECK(stats.disk_hits == 1);
+  CHECK(stats.saved_us > 0);
+  CHECK(stats.misses == 0);
+  const Counts first = on_disk(scene.options);
+  CHECK(first.at("memory_hits") == 4);
+  CHECK(first.at("misses") == 5);
+  CHECK(first.at("miss.absent") == 5);
+  CHECK(first.at("published") == 2);
+  CHECK(first.at("disk_hits") == 0);  // of the second Runtime, which nobody waits for
+  CHECK(first.at("compile_us") > 0);
+}
+
+TEST_CASE("a hit on disk in a new process writes nothing until it ends") {
+  Scene scene;
+  scene.use(0);
+  fill(scene);
+  const std::uint64_t before = on_disk(scene.options).at("disk_hits");
+  {
+    Runtime runtime(scene.options);
+    runtime.get_kernel("tiny", tiny_constants());
+    runtime.get_kernel("tiny", tiny_constants());
+    CHECK(on_disk(scene.options).at("disk_hits") == before);
+  }
+  CHECK(on_disk(scene.options).at("disk_hits") == before + 1);
+  CHECK(on_disk(scene.options).at("memory_hits") == 1);
+}
+
+TEST_CASE("each miss has its name: other_toolchain and newer_than_driver") {
+  Scene scene;
+  scene.use(0);
+  const std::filesystem::path path = fill(scene);
+  const auto renamed = [&](const char* release) {
+    std::string name = path.filename().string();
+    const std::size_t begin = name.find('.') + 1;
+    name.replace(begin, name.find('-') - begin, release);
+    return path.parent_path() / name;
+  };
+  std::filesystem::rename(path, renamed("12.77"));
+  scene.options.toolchain_policy = ToolchainPolicy::kRelease;
+  {
+    Runtime runtime(scene.options);
+    ask(runtime);
+    CHECK(named_miss(runtime, "other_toolchain") == 1);
+  }
+  REQUIRE(std::filesystem::remove(path));
+  std::filesystem::rename(renamed("12.77"), renamed("99.0"));
+  scene.options.toolchain_policy = ToolchainPolicy::kAny;
+  Runtime runtime(scene.options);
+  ask(runtime);
+  CHECK(named_miss(runtime, "newer_than_driver") == 1);
+}
+
+TEST_CASE("each miss has its name: damaged and refused") {
+  Scene scene;
+  scene.use(0);
+  const std::filesystem::path path = fill(scene);
+  std::string text = testing::read_text(path);
+  text.back() = static_cast<char>(text.back() ^ 1);
+  REQUIRE(replace_file(path, text) == 0);
+  {
+    Runtime runtime(scene.options);
+    ask(runtime);
+    CHECK(named_miss(runtime, "damaged") == 1);
+    CHECK(runtime.stats().quarantined == 1);
+  }
+  CHECK(on_disk(scene.options).at("miss.damaged") == 1);
+  CHECK(on_disk(scene.options).at("quarantined") == 1);
+  REQUIRE(::chmod(scene.options.cache_dir.c_str(), 0777) == 0);
+  Runtime runtime(scene.options);
+  runtime.get_kernel("tiny", tiny_constants());
+  CHECK(named_miss(runtime, "refused") == 1);
+  CHECK(runtime.stats().publish_failures == 1);
+}
+
+TEST_CASE("each miss has its name: forbidden") {
+  Scene scene;
+  scene.use(0);
+  const std::filesystem::path path = fill(scene);
+  const std::string text = testing::read_text(path);
+  Decoded decoded = decode(as_bytes(text), nullptr);
+  REQUIRE(decoded.entry);
+  decoded.entry->artifact.facts.spill_store_bytes = 8;
+  REQUIRE(replace_file(path, as_text(encode(*decoded.entry))) == 0);
+  testing::write_tiny(scene.directory, testing::with(testing::kTinyManifest, R"("constants": [)",
+                                                     R"("forbid": ["spills"], "constants": [)"));
+  Runtime runtime(scene.options);
+  ask(runtime);
+  CHECK(named_miss(runtime, "forbidden") == 1);
+}
+
+TEST_CASE("each miss has its name: unreadable") {
+  Scene scene;
+  const std::filesystem::path path = fill(scene);
+  REQUIRE(::chmod(path.c_str(), 0) == 0);
+  scene.options.mode = Mode::kFrozen;
+  // The whole way open to read, for a child that is not root.
+  for (const char* below : {"", "cache", "cache/v1"}) {
+    REQUIRE(::chmod((scene.directory / below).c_str(), 0755) == 0);
+  }
+  REQUIRE(::chmod(path.parent_path().c_str(), 0755) == 0);
+  const pid_t child = testing::fork_child([&] {
+    if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) return 1;
+    Runtime runtime(scene.options);
+    try {
+      ask(runtime);
+      return 2;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kFrozenMiss) return 3;
+    }
+    return named_miss(runtime, "unreadable") == 1 && runtime.stats().misses == 1 ? 0 : 4;
+  });
+  CHECK(testing::wait_for(child) == 0);
+}
+
+TEST_CASE("a frozen and a read-only Runtime, and one in memory only, count and write nothing") {
+  Scene scene;
+  scene.use(0);
+  for (const Mode mode : {Mode::kFrozen, Mode::kReadOnly}) {
+    scene.options.mode = mode;
+    Runtime runtime(scene.options);
+    if (mode == Mode::kFrozen) CHECK_THROWS(runtime.get_kernel("tiny", tiny_constants()));
+    else runtime.get_kernel("tiny", tiny_constants());
+    CHECK(runtime.stats().misses == 1);
+    CHECK(named_miss(runtime, "absent") == 1);
+  }
+  scene.options.mode = Mode::kAuto;
+  scene.options.memory_only = true;
+  {
+    Runtime runtime(scene.options);
+    runtime.get_kernel("tiny", tiny_constants());
+    runtime.get_kernel("tiny", tiny_constants());
+    CHECK(runtime.stats().memory_hits == 1);
+    CHECK(runtime.stats().misses == 1);
+  }
+  CHECK_FALSE(has_statistics(scene.options));
+}
+
+TEST_CASE("waiting for another thread's kernel is a hit in memory") {
+  Scene scene;
+  Runtime runtime(scene.options);
+  {
+    std::vector<std::jthread> callers;
+    for (int i = 0; i < 4; ++i) {
+      callers.emplace_back([&] {
+        scene.use(0);
+        runtime.get_kernel("tiny", tiny_constants());
+      });
+    }
+  }
+  CHECK(runtime.stats().misses == 1);
+  CHECK(runtime.stats().memory_hits == 3);
+}
+
+// Each of the following three is a process of its own.
+TEST_CASE("child: exits with a Runtime that is never destroyed", "[.]") {
+  testing::ChildScene scene;
+  auto* const runtime = new Runtime(scene.options);
+  ask(*runtime);
+  ask(*runtime);
+}
+
+TEST_CASE("child: is killed after a publish", "[.]") {
+  testing::ChildScene scene;
+  Runtime runtime(scene.options);
+  ask(runtime);
+  ::raise(SIGKILL);
+}
+
+TEST_CASE("child: forks after a hit", "[.]") {
+  testing::ChildScene scene;
+  Runtime runtime(scene.options);
+  ask(runtime);
+  const pid_t child = testing::fork_child([&]() -> int {
+    ask(runtime);
+    ask(runtime);
+    std::exit(runtime.stats().disk_hits >= 2 ? 0 : 1);  // with exit handlers
+  });
+  CHECK(testing::wait_for(child) == 0);
+}
+
+TEST_CASE("what processes counted is there after they exit, are killed, or forked") {
+  const char* former = std::getenv("ASAN_OPTIONS");
+  const std::string options = former != nullptr ? former : "";
+  ::setenv("ASAN_OPTIONS", (options + ":detect_leaks=0").c_str(), 1);
+  const Scene scene;
+  const auto run = [&](const char* name) {
+    return testing::run_child_case(name, scene.directory.path());
+  };
+  CHECK(run("child: is killed after a publish") == 128 + SIGKILL);
+  Counts counts = on_disk(scene.options);
+  CHECK(counts.at(kProcesses) == 1);
+  CHECK(counts.at("published") == 1);
+  CHECK(counts.at("miss.absent") == 1);
+  CHECK(counts.at("disk_hits") == 0);
+  CHECK(run("child: exits with a Runtime that is never destroyed") == 0);
+  counts = on_disk(scene.options);
+  CHECK(counts.at(kProcesses) == 2);
+  CHECK(counts.at("disk_hits") == 2);
+  CHECK(counts.at("saved_us") == 2 * counts.at("compile_us"));
+  CHECK(run("child: forks after a hit") == 0);
+  counts = on_disk(scene.options);
+  CHECK(counts.at(kProcesses) == 4);
+  CHECK(counts.at("disk_hits") == 5);
+  CHECK(counts.at("miss.absent") == 1);
+  CHECK(read_statistics(Directory({.root = scene.options.cache_dir})).runtimes == 0);
+  ::setenv("ASAN_OPTIONS", options.c_str(), 1);
+}
+
+TEST_CASE("a process that goes on is written in the background, one that is young is not") {
+  using std::chrono::milliseconds;
+  const Scene scene;
+  const Directory directory({.root = scene.options.cache_dir});
+  std::atomic<std::uint64_t> hits{1};
+  const auto collect = [&] {
+    Counts counts;
+    counts.add("memory_hits", hits);
+    return counts;
+  };
+  const auto read = [&] { return read_statistics(directory).all.at("memory_hits"); };
+  StatisticsRecorder young(&directory, collect, {milliseconds(100'000), milliseconds(1)});
+  young.tick();
+  StatisticsRecorder recorder(&directory, collect, {milliseconds(0), milliseconds(1)});
+  CHECK(read() == 0);
+  recorder.tick();
+  while (read() != 1) std::this_thread::sleep_for(milliseconds(1));
+  hits = 5;
+  while (read() != 5) std::this_thread::sleep_for(milliseconds(1));
+  // In a child the thread is gone, and comes again when it is due.
+  if (testing::kThreadSanitizer) return;
+  const pid_t child = testing::fork_child([&] {
+    hits = 8;
+    recorder.tick();
+    while (read() != 8) std::this_thread::sleep_for(milliseconds(1));
+    return 0;
+  });
+  CHECK(testing::wait_for(child) == 0);
+  CHECK(read() == 8);
+}
+
+}  // namespace
+}  // namespace jit

@@ -10,7 +10,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 usage() {
   cat <<'TXT'
 usage: tools/install_dependencies.sh [--checks] [--dry-run]
-  --checks   also clang-format 14, clang-tidy 14, shellcheck and venv where the distribution has them
+  --checks   also what tools/test.sh checks and speeds up with: clang-format 14, clang-tidy 14,
+             shellcheck, venv and ccache, where the distribution has them
   --dry-run  print what is missing and install nothing
 
 CUDA is not among it: where no toolkit is found, tools/quickstart.sh and tools/test.sh fetch NVRTC
@@ -82,6 +83,7 @@ if [ "$checks" = yes ]; then
   have clang-format-14 || have clang-format || need clang-format-14
   have clang-tidy-14 || have clang-tidy || need clang-tidy-14
   have shellcheck || need shellcheck
+  have ccache || need ccache # the checks build the same sources in more than one folder
   python3 -c 'import ensurepip, venv' 2>/dev/null || need python3-venv # for tools/test.sh wheel
 fi
 

@@ -321,8 +321,7 @@ CUBINET_API cubinet_status cubinet_kernel_constant_at(const cubinet_kernel* kern
 CUBINET_API cubinet_status cubinet_kernel_constant(const cubinet_kernel* kernel, const char* name,
                                                    cubinet_constant* constant) CUBINET_NOEXCEPT;
 
-/* CUDA's stream handle: cudaStream_t and CUstream are pointers to it. NULL is the default stream.
- */
+/* CUDA's handle: cudaStream_t and CUstream are pointers to it. NULL is the default stream. */
 struct CUstream_st;
 typedef struct CUstream_st* cubinet_stream;
 

@@ -250,6 +250,46 @@ class WithTorch:
         _streams._torch_stream = None
 
 
+class CupyArray(InterfaceTensor):
+    """What of cupy.ndarray is used."""
+
+    @property
+    def data(self):
+        return types.SimpleNamespace(ptr=self.address)
+
+    @property
+    def strides(self):
+        return tuple(stride * SIZES[self.dtype_name] for stride in self.strides_)
+
+
+class WithCupy:
+    """Puts a CuPy with a current device, and a current stream per device, in the place of cupy."""
+
+    def __enter__(self):
+        self.current = [0]
+        outer = self
+
+        class Device:
+            def __init__(self, index):
+                self.index = index
+
+            def __enter__(self):
+                outer.current.append(self.index)
+                driver.use(self.index)
+
+            def __exit__(self, *_):
+                outer.current.pop()
+                driver.use(outer.current[-1])
+
+        sys.modules["cupy"] = types.SimpleNamespace(
+            ndarray=CupyArray, cuda=types.SimpleNamespace(
+                Device=Device, get_current_stream=lambda: types.SimpleNamespace(
+                    ptr=0xC0 + self.current[-1])))
+
+    def __exit__(self, *_):
+        del sys.modules["cupy"]
+
+
 class TestCase(unittest.TestCase):
     """Starts with the context of device 0 current."""
 

@@ -6,8 +6,8 @@ import unittest
 
 import cubinet
 from cubinet.kernels import merge_attn_states
-from support import (DlpackTensor, InterfaceTensor, Params, TestCase, TorchTensor, WithTorch, driver,
-                     merge_operands)
+from support import (CupyArray, DlpackTensor, InterfaceTensor, Params, TestCase, TorchTensor,
+                     WithCupy, WithTorch, driver, merge_operands)
 
 
 def launched():
@@ -148,6 +148,15 @@ class Refuses(TestCase):
         self.says(ValueError, "expected suffix_lse to be contiguous, got strides [1, 3]", 4,
                   InterfaceTensor(3, 5, dtype="float32", strides=(1, 3)))
 
+    def test_scales_without_memory_of_their_own(self):
+        tensors = merge_operands(output="uint8")
+        for strides in ((0, 0), (6, 0), (0, 1)):
+            self.refused(ValueError, "memory for every scale", merge_attn_states, *tensors,
+                         output_group_scales=InterfaceTensor(5, 6, dtype="float32",
+                                                             strides=strides))
+        self.refused(ValueError, "give output_group_scales too", merge_attn_states,
+                     *merge_operands(), use_ue8m0_scales=True)
+
     def test_memory(self):
         tensors = merge_operands()
         shared = InterfaceTensor(5, 3, 128, dtype="float16", address=tensors[1].address + 16)
@@ -193,6 +202,15 @@ class Refuses(TestCase):
                   DlpackTensor(5, 3, 128, dtype="float16", device_type=1))
 
 
+class Cupy(TestCase):
+    def test_the_current_stream_is_the_one_of_the_tensors_device(self):
+        with WithCupy():
+            for device in (0, 1):
+                merge_attn_states(*merge_operands(CupyArray, device=device))
+                self.assertEqual((driver.last().stream, driver.last().device),
+                                 (0xC0 + device, device))
+
+
 class Dlpack(TestCase):
     def test_a_capsule_is_used_once_and_given_back(self):
         tensors = merge_operands(DlpackTensor)
@@ -200,6 +218,20 @@ class Dlpack(TestCase):
         for tensor in tensors:
             self.assertEqual((tensor.deleted, tensor.streams), (1, [0x99]))
             self.assertIn("used_dltensor", repr(tensor.capsules[0]))
+
+    def test_it_is_held_until_the_launch(self):
+        seen = []
+
+        class Lender(DlpackTensor):
+            def __setattr__(self, name, value):
+                if name == "deleted" and value:
+                    seen.append(driver.launches())
+                super().__setattr__(name, value)
+
+        tensors = merge_operands(Lender)
+        before = driver.launches()
+        merge_attn_states(*tensors)
+        self.assertEqual(seen, [before + 1] * 5)
 
     def test_it_is_given_back_when_it_is_refused_too(self):
         tensor = DlpackTensor(5, 3, 128, dtype="float64")

@@ -1,9 +1,11 @@
 """Runtimes and kernels."""
 
+import copy
 import ctypes
 import gc
 import math
 import os
+import pickle
 import tempfile
 import threading
 import time
@@ -208,11 +210,58 @@ class Launches(TestCase):
         self.refused(ValueError, "the Params given have 3 bytes", launch, 1, 32, b"abc")
         self.refused(TypeError, "ctypes.Structure or bytes, got float", launch, 1, 32, 1.5)
         self.refused(ValueError, "grid is 0", launch, 0, 32, self.bytes)
-        self.refused(ValueError, "block is (32, -1)", launch, 1, (32, -1), self.bytes)
+        self.refused(ValueError, "block is -1", launch, 1, (32, -1), self.bytes)
         self.refused(ValueError, "threads, the kernel takes 1 to", launch, 1, 2048, self.bytes)
         self.refused(TypeError, "1 to 3 ints", launch, (1, 1, 1, 1), 32, self.bytes)
         self.refused(ValueError, "smem_bytes is -1", launch, 1, 32, self.bytes, smem_bytes=-1)
         self.refused(TypeError, "expected stream to be", launch, 1, 32, self.bytes, stream="no")
+
+    def test_integers_of_other_libraries_are_taken(self):
+        class Integer:  # as numpy.int64
+            def __init__(self, value):
+                self.value = value
+
+            def __index__(self):
+                return self.value
+
+        self.kernel.launch(Integer(3), (Integer(64), 2), self.bytes, smem_bytes=Integer(16))
+        launch = driver.last()
+        self.assertEqual((list(launch.grid), list(launch.block), launch.smem_bytes),
+                         ([3, 1, 1], [64, 2, 1], 16))
+        cubinet.get_kernel("merge_attn_states", MERGE, {"num_tokens": Integer(5)},
+                           device=Integer(0))
+
+    def test_nothing_is_cut_to_size(self):
+        launch = self.kernel.launch
+        self.refused(TypeError, "grid to be an int, got float", launch, 1.5, 32, self.bytes)
+        self.refused(TypeError, "grid to be an int, got bool", launch, True, 32, self.bytes)
+        self.refused(TypeError, "smem_bytes to be an int", launch, 1, 32, self.bytes,
+                     smem_bytes=1.5)
+        self.refused(ValueError, "handle of CUDA, got -1", launch, 1, 32, self.bytes, stream=-1)
+        get = cubinet.get_kernel
+        self.refused(ValueError, "num_tokens is 18446744073709551617", get, "merge_attn_states",
+                     MERGE, {"num_tokens": (1 << 64) + 1})
+        self.refused(TypeError, "num_tokens to be an int, got bool", get, "merge_attn_states",
+                     MERGE, {"num_tokens": True})
+        self.refused(ValueError, "device is 4294967296", get, "merge_attn_states", MERGE,
+                     device=1 << 32)
+        self.refused(TypeError, "device to be an int, got str", get, "merge_attn_states", MERGE,
+                     device="cuda:0")
+        self.refused(ValueError, "leave out the NUL", get, "merge_attn_states\0more", MERGE)
+        self.refused(ValueError, "leave out the NUL", get, "merge_attn_states",
+                     {**MERGE, "THREADS\0": 128})
+        self.refused(TypeError, "name to be a str, got bytes", get, b"merge_attn_states", MERGE)
+
+    def test_handles_do_not_leave_the_process(self):
+        for handle in (self.kernel, cubinet.shared_runtime()):
+            for leave in (pickle.dumps, copy.copy, copy.deepcopy):
+                self.refused(TypeError, "cannot be copied or pickled", leave, handle)
+
+    def test_a_kernel_of_a_closed_runtime_can_be_printed(self):
+        runtime = cubinet.Runtime(driver=driver.path, memory_only=True)
+        kernel = runtime.get_kernel("merge_attn_states", MERGE)
+        runtime.close()
+        self.assertEqual(repr(kernel), "<cubinet.Kernel of a closed Runtime>")
 
     def test_occupancy_and_readiness(self):
         self.kernel.prepare()

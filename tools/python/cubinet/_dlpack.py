@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_uint8, c_uint16, c_uint64, c_void_p
-from typing import Any, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
 from . import _dtypes
 
@@ -46,11 +46,26 @@ def device_of(name: str, tensor: Any) -> int:
     return int(ordinal)
 
 
-def view(name: str, tensor: Any, stream: int) -> View:
+class _Loan:
+    """A managed tensor that was taken out of its capsule; given back when this ends."""
+
+    __slots__ = ("_address", "_deleter")
+
+    def __init__(self, address: int):
+        self._address = address
+        self._deleter = _Managed.from_address(address).deleter
+
+    def __del__(self) -> None:
+        if self._deleter:
+            _Deleter(self._deleter)(self._address)
+
+
+def view(name: str, tensor: Any, stream: int, lent: List[Any]) -> View:
     """(address, dtype, shape, strides in elements, device) of a tensor with __dlpack__.
 
     stream: the handle of the stream that will use the memory; the producer orders its work before.
-    The capsule is consumed and given back at once: the caller's own tensor keeps the memory.
+    lent: gets the loan of the memory. What is behind it may be of this export alone, such as a
+    copy, so it is held until the work that uses it is in the stream.
     """
     device = device_of(name, tensor)
     capsule = tensor.__dlpack__(stream=stream or 1)  # in DLPack 1 is the legacy default stream
@@ -58,13 +73,9 @@ def view(name: str, tensor: Any, stream: int) -> View:
         raise TypeError(f"expected __dlpack__ of {name} to give a fresh \"dltensor\" capsule, got "
                         f"{capsule!r}")
     address = _get_pointer(capsule, _NAME)
-    _set_name(capsule, _USED_NAME)  # from here on the deleter is this function's to call
-    managed = _Managed.from_address(address)
-    try:
-        return _read(name, managed.tensor, device)
-    finally:
-        if managed.deleter:
-            _Deleter(managed.deleter)(address)
+    _set_name(capsule, _USED_NAME)  # from here on the deleter is the loan's to call
+    lent.append(_Loan(address))
+    return _read(name, _Managed.from_address(address).tensor, device)
 
 
 def _read(name: str, raw: _Tensor, device: int) -> View:

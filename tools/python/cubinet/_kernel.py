@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple, Union
 
 from . import _dtypes, _library, _streams
-from ._errors import InvalidArgumentError, check
+from ._errors import check
 from ._library import C
+from ._numbers import integer
 
 if TYPE_CHECKING:
     from ._runtime import Runtime
@@ -19,7 +20,7 @@ Extent = Union[int, Sequence[int]]
 ConstantValue = Union[bool, int, str]
 
 _BOOL, _INT, _DTYPE, _TEXT = 1, 2, 3, 4
-_LIMIT = 1 << 32
+_LAST = (1 << 32) - 1  # of a uint32_t
 _NO_CLUSTER = (0, 0, 0)
 # cubinet_launch_config, packed in one go: ctypes would take a call for each field.
 _CONFIG = struct.Struct("@QQ9IIii")
@@ -43,17 +44,14 @@ class KernelInfo:
 
 
 def _extent(name: str, value: Extent) -> Tuple[int, int, int]:
-    if isinstance(value, int):
-        extent: Tuple[int, ...] = (value, 1, 1)
-    else:
-        extent = tuple(value)
-        if not 1 <= len(extent) <= 3 or not all(isinstance(item, int) for item in extent):
-            raise TypeError(f"expected {name} to be an int or 1 to 3 ints, got {value!r}")
-        extent += (1,) * (3 - len(extent))
-    x, y, z = extent
-    if not (0 < x < _LIMIT and 0 < y < _LIMIT and 0 < z < _LIMIT):
-        raise InvalidArgumentError(
-            f"launch kernel: {name} is {value!r}; expected each from 1 to 2^32 - 1")
+    if type(value) is int and 0 < value <= _LAST:
+        return value, 1, 1
+    extent: Any = value
+    if not isinstance(value, (tuple, list)):
+        extent = tuple(value) if hasattr(value, "__iter__") else (value,)  # type: ignore[arg-type]
+    if not 1 <= len(extent) <= 3:
+        raise TypeError(f"expected {name} to be an int or 1 to 3 ints, got {value!r}")
+    x, y, z = [integer(name, item, 1, _LAST) for item in extent] + [1] * (3 - len(extent))
     return x, y, z
 
 
@@ -132,14 +130,11 @@ class Kernel:
             size, address = len(params), params
         else:
             size, address = ctypes.sizeof(params), byref(params)
-        if not 0 <= smem_bytes < 1 << 32:
-            raise InvalidArgumentError(f"launch kernel: smem_bytes is {smem_bytes}; expected 0 to "
-                                       "2^32 - 1")
         config = _CONFIG.pack(
             _CONFIG.size, _streams.current() if stream is None else _streams.handle_of(stream),
             *_extent("grid", grid), *_extent("block", block),
-            *(_NO_CLUSTER if cluster is None else _extent("cluster", cluster)), smem_bytes,
-            bool(programmatic_dependent), 0)
+            *(_NO_CLUSTER if cluster is None else _extent("cluster", cluster)),
+            smem_bytes and integer("smem_bytes", smem_bytes, 0, _LAST), bool(programmatic_dependent), 0)
         check(C.cubinet_kernel_launch(self._alive(), config, address, size))
 
     def prepare(self) -> None:
@@ -160,5 +155,11 @@ class Kernel:
     def __hash__(self) -> int:
         return hash(self._handle)
 
+    def __reduce__(self) -> Any:
+        raise TypeError("a Kernel cannot be copied or pickled: it is loaded in this process; get it "
+                        "where it is needed")
+
     def __repr__(self) -> str:
+        if self._info is None and self._runtime._handle is None:
+            return "<cubinet.Kernel of a closed Runtime>"
         return f"<cubinet.Kernel {self.info.signature}>"

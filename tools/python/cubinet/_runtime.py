@@ -13,6 +13,7 @@ from . import _dtypes, _library
 from ._errors import InvalidArgumentError, check
 from ._kernel import Kernel
 from ._library import C
+from ._numbers import encoded, integer
 
 Path = Union[str, "os.PathLike[str]"]
 LogSink = Callable[[str, str], None]
@@ -23,6 +24,7 @@ LOG_LEVELS = {"debug": 1, "info": 2, "warning": 3, "error": 4, "off": 5}
 DEBUG = {"none": 0, "lineinfo": 1, "full": 2}
 _LEVEL_NAMES = {number: name for name, number in LOG_LEVELS.items()}
 _BOOL, _INT, _DTYPE, _TEXT = 1, 2, 3, 4
+_INT64 = (-(1 << 63), (1 << 63) - 1)
 _NO_BOUND = (1 << 64) - 1  # CUBINET_NO_BOUND
 
 # Log functions of Runtimes that were never closed: the library may call them until the end.
@@ -69,27 +71,27 @@ class PrecompileReport:
 
 
 def _choice(name: str, value: str, choices: Mapping[str, int]) -> int:
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise InvalidArgumentError(
             f"read {name}: {value!r} is not valid; expected one of {', '.join(choices)}")
     return choices[value]
 
 
 def _constant(name: str, value: Any) -> _library.Constant:
-    encoded = name.encode()
+    key = encoded("the name of a constant", name)
     if isinstance(value, bool):
-        return _library.Constant(name=encoded, kind=_BOOL, number=value)
+        return _library.Constant(name=key, kind=_BOOL, number=value)
     if isinstance(value, int) or (hasattr(value, "__index__") and not hasattr(value, "__dlpack__")):
         number = int(value)
         if not -(1 << 63) <= number < 1 << 63:
             raise InvalidArgumentError(f"take {name}: {number} is beyond 64 bits; pass a smaller "
                                        "one")
-        return _library.Constant(name=encoded, kind=_INT, number=number)
+        return _library.Constant(name=key, kind=_INT, number=number)
     if isinstance(value, str):
-        return _library.Constant(name=encoded, kind=_TEXT, text=value.encode())
+        return _library.Constant(name=key, kind=_TEXT, text=encoded(name, value))
     dtype = _dtypes.of_name(getattr(value, "__name__", value))
     if dtype and not isinstance(value, float):
-        return _library.Constant(name=encoded, kind=_DTYPE, number=dtype)
+        return _library.Constant(name=key, kind=_DTYPE, number=dtype)
     raise TypeError(f"expected constant {name} to be a bool, an int, a str or a dtype of torch or "
                     f"NumPy, got {value!r}")
 
@@ -103,12 +105,14 @@ class _Request:
         self.constants = (_library.Constant * len(constants))(
             *(_constant(key, value) for key, value in constants.items()))
         self.sizes = (_library.Size * len(sizes))(
-            *(_library.Size(key.encode(), value) for key, value in sizes.items()))
+            *(_library.Size(encoded("the name of a size", key), integer(key, value, *_INT64))
+              for key, value in sizes.items()))
         self.struct = _library.Request(
-            name=name.encode(), constants=self.constants, constant_count=len(constants),
+            name=encoded("name", name), constants=self.constants, constant_count=len(constants),
             sizes=self.sizes, size_count=len(sizes), debug=_choice("debug", debug, DEBUG))
         if device is not None:
-            self.struct.has_device, self.struct.device = 1, device
+            self.struct.has_device = 1
+            self.struct.device = integer("device", device, 0, (1 << 31) - 1)
 
 
 def _merged(constants: Optional[Mapping[str, Any]], more: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -229,6 +233,10 @@ class Runtime:
         for function in self._kept:
             _kept_log_functions.remove(function)
         self._kept = []
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Runtime cannot be copied or pickled: it is of this process; make one "
+                        "where it is needed")
 
     def __enter__(self) -> "Runtime":
         return self

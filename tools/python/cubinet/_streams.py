@@ -15,6 +15,8 @@ def handle_of(stream: Any) -> int:
     if stream is None:
         return 0
     if isinstance(stream, int) and not isinstance(stream, bool):
+        if not 0 <= stream < 1 << 64:
+            raise ValueError(f"expected stream to be a handle of CUDA, got {stream}")
         return stream
     protocol = getattr(stream, "__cuda_stream__", None)
     if protocol is not None:
@@ -43,9 +45,13 @@ def torch_current(device: int) -> int:
     return _torch_stream(device)
 
 
-def cupy_current() -> int:
-    """The handle of CuPy's current stream."""
-    return sys.modules["cupy"].cuda.get_current_stream().ptr
+def cupy_current(device: Optional[int] = None) -> int:
+    """The handle of CuPy's current stream of a device; default: of the current one."""
+    cuda = sys.modules["cupy"].cuda
+    if device is None:
+        return cuda.get_current_stream().ptr
+    with cuda.Device(device):  # CuPy keeps one per device
+        return cuda.get_current_stream().ptr
 
 
 def current() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from . import _dlpack, _dtypes, _streams
 
@@ -71,10 +71,11 @@ def _interface_of(tensor: Any) -> Optional[Dict[str, Any]]:
         return None
 
 
-def view(name: str, tensor: Any, stream: int, written: bool = False) -> View:
+def view(name: str, tensor: Any, stream: int, lent: List[Any], written: bool = False) -> View:
     """The view of a torch, CuPy, __cuda_array_interface__ or __dlpack__ tensor.
 
-    stream: what a DLPack producer orders its work before. written: refuse what is read-only.
+    stream: what a DLPack producer orders its work before. lent: gets what must be kept until the
+    memory was used. written: refuse what is read-only.
     Raises TypeError for what is none of these, or has another dtype; ValueError for a tensor that
     is not on a CUDA device.
     """
@@ -91,7 +92,7 @@ def view(name: str, tensor: Any, stream: int, written: bool = False) -> View:
             raise ValueError(f"expected {name} to be writable, got a read-only array")
         return _interface_view(name, tensor, interface)
     if hasattr(tensor, "__dlpack__") and hasattr(tensor, "__dlpack_device__"):
-        return _dlpack.view(name, tensor, stream)
+        return _dlpack.view(name, tensor, stream, lent)
     raise TypeError(f"expected {name} to be a CUDA tensor (torch, CuPy, or anything with "
                     f"__cuda_array_interface__ or __dlpack__), got {type(tensor).__name__}")
 
@@ -110,7 +111,7 @@ def current_stream(tensors: Sequence[Tuple[str, Any]]) -> int:
             # One on the CPU is refused a little later.
             return _streams.torch_current(tensor.get_device()) if tensor.is_cuda else 0
         if cupy is not None and isinstance(tensor, cupy.ndarray):
-            return _streams.cupy_current()
+            return _streams.cupy_current(tensor.device.id)
         stream = (_interface_of(tensor) or {}).get("stream")
         if stream is None:
             continue

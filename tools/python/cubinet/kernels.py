@@ -62,7 +62,8 @@ def merge_attn_states(output: Any, prefix_output: Any, prefix_lse: Any, suffix_o
     optional = {"output_lse": output_lse, "output_scale": output_scale,
                 "output_group_scales": output_group_scales}
     named += [item for item in optional.items() if item[1] is not None]
-    views, handle = _views(named, stream)
+    lent: List[Any] = []  # held until the launch is in the stream
+    views, handle = _views(named, stream, lent)
     device = _common_device(named, views)
     given = iter(views[5:])
     lse, scale, scales = [None if tensor is None else next(given) for tensor in optional.values()]
@@ -72,6 +73,8 @@ def merge_attn_states(output: Any, prefix_output: Any, prefix_lse: Any, suffix_o
     _check_lse("suffix_lse", views[4], num_heads, num_tokens)
     if lse is not None:
         _check_lse("output_lse", lse, num_heads, num_tokens)
+    if use_ue8m0_scales and scales is None:
+        raise ValueError("use_ue8m0_scales is for scales of groups; give output_group_scales too")
     groups = _check_scales(scale, scales, num_tokens, num_heads, head_size)
     context = _context_tokens(prefill_tokens_with_context, num_tokens)
     if num_tokens == 0 or num_heads == 0:
@@ -89,12 +92,13 @@ def merge_attn_states(output: Any, prefix_output: Any, prefix_lse: Any, suffix_o
             raise last_error(status)
 
 
-def _views(named: List[Tuple[str, Any]], stream: Any) -> Tuple[List[_tensors.View], int]:
-    """The views of all tensors, and the handle of the stream."""
+def _views(named: List[Tuple[str, Any]], stream: Any,
+           lent: List[Any]) -> Tuple[List[_tensors.View], int]:
+    """The views of all tensors, and the handle of the stream. lent: as _tensors.view says."""
     torch = sys.modules.get("torch")
     if torch is None or not all([isinstance(tensor, torch.Tensor) for _, tensor in named]):
         handle = _tensors.current_stream(named) if stream is None else _streams.handle_of(stream)
-        return [_tensors.view(name, tensor, handle, written=name in _WRITTEN)
+        return [_tensors.view(name, tensor, handle, lent, written=name in _WRITTEN)
                 for name, tensor in named], handle
     if torch.is_grad_enabled():
         for name, tensor in named:
@@ -110,6 +114,8 @@ def _views(named: List[Tuple[str, Any]], stream: Any) -> Tuple[List[_tensors.Vie
 def _common_device(named: List[Tuple[str, Any]], views: List[_tensors.View]) -> Optional[int]:
     """The device that all tensors tell, if any does."""
     device = views[0][4]
+    if len({view[4] for view in views}) == 1:
+        return device
     first = 0
     for index, tensor in enumerate(views):
         if tensor[4] == device or tensor[4] is None:
@@ -201,6 +207,10 @@ def _check_scales(scale: Optional[_tensors.View], scales: Optional[_tensors.View
         raise TypeError(f"expected output_group_scales of dtype float32, got {LONG_NAMES[dtype]}")
     for group in (64, 128):
         if shape == (num_tokens, num_heads * (head_size // group)) and head_size % group == 0:
+            if any(extent > 1 and stride == 0 for extent, stride in zip(shape, strides)):
+                raise ValueError("expected output_group_scales with memory for every scale, got "
+                                 f"strides {list(strides)} (of an expanded tensor?) for shape "
+                                 f"{list(shape)}; pass a tensor made with torch.empty")
             # Strides of extents 1 say nothing and may be anything: take what cannot collide.
             token = strides[0] if shape[0] > 1 else shape[1]
             return group, token, strides[1] if shape[1] > 1 else 1
@@ -227,22 +237,26 @@ def _context_tokens(count: Optional[int], num_tokens: int) -> Optional[int]:
 def _check_overlap(named: List[Tuple[str, Any]], views: List[_tensors.View], input_stride: int,
                    output_stride: int) -> None:
     """Requires: the tensors have passed every other check."""
-    spans = []  # the addresses of each: first, one past the last
-    for index, (address, dtype, shape, strides, _) in enumerate(views):
-        if len(shape) == 3:
-            stride = input_stride if index else output_stride
-            count = (shape[0] * shape[1] - 1) * stride + shape[2]
-        else:  # LSEs are contiguous; scales of groups lie as they like
-            count = 1 + sum([(extent - 1) * stride for extent, stride in zip(shape, strides)])
-        spans.append((address, address + count * _dtypes.BYTES[dtype]))
+    rows, size = views[1][2][0] * views[1][2][1], views[1][2][2]
+    inputs = ((rows - 1) * input_stride + size) * _dtypes.BYTES[views[1][1]]
+    outputs = ((rows - 1) * output_stride + size) * _dtypes.BYTES[views[0][1]]
+    firsts = [view[0] for view in views]
+    lengths = [outputs, inputs, 4 * rows, inputs, 4 * rows]
+    lengths += [4 * _reach(shape, strides) for _, _, shape, strides, _ in views[5:]]
+    ends = [first + length for first, length in zip(firsts, lengths)]
     for index, (name, _) in enumerate(named):
         if name not in _WRITTEN:
             continue
-        first, end = spans[index]
-        for other, (other_first, other_end) in enumerate(spans):
-            if other_first < end and first < other_end and other != index:
+        first, end = firsts[index], ends[index]
+        for other, other_end in enumerate(ends):
+            if first < other_end and firsts[other] < end and other != index:
                 raise ValueError(f"expected {name} not to overlap another tensor, but it shares "
                                  f"memory with {named[other][0]}; pass a buffer of its own")
+
+
+def _reach(shape: Tuple[int, ...], strides: Tuple[int, ...]) -> int:
+    """Elements from the first to the last one."""
+    return 1 + sum([(extent - 1) * stride for extent, stride in zip(shape, strides)])
 
 
 def _current(output: Any, device: Optional[int], runtime: Runtime) -> ContextManager[Any]:

@@ -148,6 +148,26 @@ class Refuses(TestCase):
         self.says(ValueError, "expected suffix_lse to be contiguous, got strides [1, 3]", 4,
                   InterfaceTensor(3, 5, dtype="float32", strides=(1, 3)))
 
+    def test_what_was_right_once_is_checked_where_it_may_differ(self):
+        tensors = merge_operands()
+        merge_attn_states(*tensors, prefill_tokens_with_context=1)
+        self.refused(TypeError, "got bool", merge_attn_states, *tensors,
+                     prefill_tokens_with_context=True)
+        self.refused(ValueError, "got 6", merge_attn_states, *tensors,
+                     prefill_tokens_with_context=6)
+        other = merge_operands()
+        other[0].address = other[3].address
+        self.refused(ValueError, "memory with suffix_output", merge_attn_states, *other)
+        other = merge_operands()
+        other[2].ordinal = 1
+        self.refused(ValueError, "on the same device", merge_attn_states, *other)
+
+    def test_plans_are_bounded(self):
+        from cubinet import kernels
+        for tokens in range(1, kernels._MAX_PLANS + 10):
+            merge_attn_states(*merge_operands(n=tokens))
+        self.assertLessEqual(len(kernels._plans), kernels._MAX_PLANS)
+
     def test_scales_without_memory_of_their_own(self):
         tensors = merge_operands(output="uint8")
         for strides in ((0, 0), (6, 0), (0, 1)):

@@ -134,7 +134,8 @@ class Kernel:
             _CONFIG.size, _streams.current() if stream is None else _streams.handle_of(stream),
             *_extent("grid", grid), *_extent("block", block),
             *(_NO_CLUSTER if cluster is None else _extent("cluster", cluster)),
-            smem_bytes and integer("smem_bytes", smem_bytes, 0, _LAST), bool(programmatic_dependent), 0)
+            smem_bytes and integer("smem_bytes", smem_bytes, 0, _LAST),
+            bool(programmatic_dependent), 0)
         check(C.cubinet_kernel_launch(self._alive(), config, address, size))
 
     def prepare(self) -> None:
@@ -156,8 +157,8 @@ class Kernel:
         return hash(self._handle)
 
     def __reduce__(self) -> Any:
-        raise TypeError("a Kernel cannot be copied or pickled: it is loaded in this process; get it "
-                        "where it is needed")
+        raise TypeError("a Kernel cannot be copied or pickled: it is loaded in this process; get "
+                        "it where it is needed")
 
     def __repr__(self) -> str:
         if self._info is None and self._runtime._handle is None:

@@ -6,10 +6,10 @@ from __future__ import annotations
 import struct
 import sys
 from contextlib import nullcontext
-from typing import Any, ContextManager, List, Optional, Tuple
+from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Tuple
 
-from . import _dtypes, _runtime, _streams, _tensors
-from ._dtypes import BF16, E4M3, F16, F32, LONG_NAMES, U8
+from . import _runtime, _streams, _tensors
+from ._dtypes import BF16, BYTES, E4M3, F16, F32, LONG_NAMES, U8
 from ._errors import last_error
 from ._library import C
 from ._runtime import Runtime
@@ -64,27 +64,24 @@ def merge_attn_states(output: Any, prefix_output: Any, prefix_lse: Any, suffix_o
     named += [item for item in optional.items() if item[1] is not None]
     lent: List[Any] = []  # held until the launch is in the stream
     views, handle = _views(named, stream, lent)
-    device = _common_device(named, views)
-    given = iter(views[5:])
-    lse, scale, scales = [None if tensor is None else next(given) for tensor in optional.values()]
-    num_tokens, num_heads, head_size, input_stride, output_stride = _check_outputs(
-        views[0], views[1], views[3], scale is not None or scales is not None)
-    _check_lse("prefix_lse", views[2], num_heads, num_tokens)
-    _check_lse("suffix_lse", views[4], num_heads, num_tokens)
-    if lse is not None:
-        _check_lse("output_lse", lse, num_heads, num_tokens)
-    if use_ue8m0_scales and scales is None:
-        raise ValueError("use_ue8m0_scales is for scales of groups; give output_group_scales too")
-    groups = _check_scales(scale, scales, num_tokens, num_heads, head_size)
-    context = _context_tokens(prefill_tokens_with_context, num_tokens)
-    if num_tokens == 0 or num_heads == 0:
+    ue8m0 = bool(use_ue8m0_scales)
+    key = (output_lse is None, output_scale is None, output_group_scales is None, ue8m0,
+           *[view[1:] for view in views])
+    plan = _plans.get(key)
+    if plan is None:
+        plan = _keep_plan(key, _make_plan(named, views, ue8m0))
+    device, shape, layout, dtype, lengths, written = plan
+    context = _context_tokens(prefill_tokens_with_context, shape[0])
+    if shape[0] == 0 or shape[1] == 0:
         return
-    _check_overlap(named, views, input_stride, output_stride)
+    firsts = [view[0] for view in views]
+    _check_overlap(named, firsts, lengths, written)
+    given = iter(firsts[5:])
     packed = _ARGS.pack(
-        _ARGS.size, num_tokens, num_heads, head_size, views[1][0], views[3][0], views[2][0],
-        views[4][0], views[0][0], lse[0] if lse else 0, scale[0] if scale else 0,
-        scales[0] if scales else 0, *groups, input_stride, output_stride, context or 0,
-        context is not None, views[1][1], bool(use_ue8m0_scales), bool(programmatic_dependent))
+        _ARGS.size, *shape, firsts[1], firsts[3], firsts[2], firsts[4], firsts[0],
+        0 if output_lse is None else next(given), 0 if output_scale is None else next(given),
+        0 if output_group_scales is None else next(given), *layout, context or 0,
+        context is not None, dtype, ue8m0, bool(programmatic_dependent))
     at = runtime or _runtime._shared or _runtime.shared_runtime()
     with _current(output, device, at):
         status = C.cubinet_merge_attn_states(at._alive(), packed, handle)
@@ -111,11 +108,54 @@ def _views(named: List[Tuple[str, Any]], stream: Any,
     return views, _streams.torch_current(views[0][4])  # type: ignore[arg-type]
 
 
+class _Plan(NamedTuple):
+    """What follows from shapes, dtypes, strides and devices, whatever the addresses are."""
+
+    device: Optional[int]
+    shape: Tuple[int, int, int]  # num_tokens, num_heads, head_size
+    layout: Tuple[int, ...]  # group size, its two strides, input and output head stride
+    dtype: int  # of the inputs
+    lengths: List[int]  # bytes from the first to the end of the last element of each tensor
+    written: List[int]  # the indices of tensors that are
+
+
+# Plans by all that they follow from: what was found right once is not checked again.
+_plans: Dict[Any, _Plan] = {}
+_MAX_PLANS = 1024
+
+
+def _keep_plan(key: Any, plan: _Plan) -> _Plan:
+    if len(_plans) >= _MAX_PLANS:
+        _plans.clear()
+    _plans[key] = plan
+    return plan
+
+
+def _make_plan(named: List[Tuple[str, Any]], views: List[_tensors.View], ue8m0: bool) -> _Plan:
+    """Checks everything but addresses. Raises as merge_attn_states says."""
+    device = _common_device(named, views)
+    by_name = {name: view for (name, _), view in zip(named, views)}
+    scale, scales = by_name.get("output_scale"), by_name.get("output_group_scales")
+    tokens, heads, size, input_stride, output_stride = _check_outputs(
+        views[0], views[1], views[3], scale is not None or scales is not None)
+    for name in ("prefix_lse", "suffix_lse", "output_lse"):
+        if name in by_name:
+            _check_lse(name, by_name[name], heads, tokens)
+    if ue8m0 and scales is None:
+        raise ValueError("use_ue8m0_scales is for scales of groups; give output_group_scales too")
+    groups = _check_scales(scale, scales, tokens, heads, size)
+    rows, dtype = tokens * heads, views[1][1]
+    inputs = ((rows - 1) * input_stride + size) * BYTES[dtype]
+    outputs = ((rows - 1) * output_stride + size) * BYTES[views[0][1]]
+    lengths = [outputs, inputs, 4 * rows, inputs, 4 * rows]
+    lengths += [4 * _reach(shape, strides) for _, _, shape, strides, _ in views[5:]]
+    return _Plan(device, (tokens, heads, size), (*groups, input_stride, output_stride), dtype,
+                 lengths, [index for index, (name, _) in enumerate(named) if name in _WRITTEN])
+
+
 def _common_device(named: List[Tuple[str, Any]], views: List[_tensors.View]) -> Optional[int]:
     """The device that all tensors tell, if any does."""
     device = views[0][4]
-    if len({view[4] for view in views}) == 1:
-        return device
     first = 0
     for index, tensor in enumerate(views):
         if tensor[4] == device or tensor[4] is None:
@@ -234,24 +274,17 @@ def _context_tokens(count: Optional[int], num_tokens: int) -> Optional[int]:
     return count
 
 
-def _check_overlap(named: List[Tuple[str, Any]], views: List[_tensors.View], input_stride: int,
-                   output_stride: int) -> None:
-    """Requires: the tensors have passed every other check."""
-    rows, size = views[1][2][0] * views[1][2][1], views[1][2][2]
-    inputs = ((rows - 1) * input_stride + size) * _dtypes.BYTES[views[1][1]]
-    outputs = ((rows - 1) * output_stride + size) * _dtypes.BYTES[views[0][1]]
-    firsts = [view[0] for view in views]
-    lengths = [outputs, inputs, 4 * rows, inputs, 4 * rows]
-    lengths += [4 * _reach(shape, strides) for _, _, shape, strides, _ in views[5:]]
-    ends = [first + length for first, length in zip(firsts, lengths)]
-    for index, (name, _) in enumerate(named):
-        if name not in _WRITTEN:
-            continue
-        first, end = firsts[index], ends[index]
-        for other, other_end in enumerate(ends):
-            if first < other_end and firsts[other] < end and other != index:
-                raise ValueError(f"expected {name} not to overlap another tensor, but it shares "
-                                 f"memory with {named[other][0]}; pass a buffer of its own")
+def _check_overlap(named: List[Tuple[str, Any]], firsts: List[int], lengths: List[int],
+                   written: List[int]) -> None:
+    """Raises ValueError where a tensor that is written shares memory with another."""
+    for index in written:
+        first = firsts[index]
+        end = first + lengths[index]
+        for other, start in enumerate(firsts):
+            if start < end and first < start + lengths[other] and other != index:
+                raise ValueError(f"expected {named[index][0]} not to overlap another tensor, but "
+                                 f"it shares memory with {named[other][0]}; pass a buffer of its "
+                                 "own")
 
 
 def _reach(shape: Tuple[int, ...], strides: Tuple[int, ...]) -> int:

@@ -59,6 +59,30 @@ void sort_candidates(std::vector<Candidate>& candidates, const EntryQuery& query
   if (candidates.size() > kMaxCandidates) candidates.resize(kMaxCandidates);
 }
 
+// The entries in a listing that may answer; why not, of the others, goes to `miss`.
+std::vector<Candidate> candidates_in(const Shard& shard, const EntryQuery& query, Miss& miss) {
+  std::vector<Candidate> candidates;
+  for (std::string& name : names_in(shard.directory, kMaxNamesInShard)) {
+    const std::optional<EntryName> says = parse_entry_name(name);
+    if (!says || says->key != query.key) continue;
+    if (!may_answer(query, *says)) {
+      note(miss, MissReason::kOtherToolchain, Damage::kNone,
+           fmt::format("made by nvrtc {}", says->release.text()));
+      continue;
+    }
+    if (!is_loadable(query, says->release)) {
+      note(miss, MissReason::kNewerThanDriver, Damage::kNone,
+           fmt::format("made by nvrtc {}, newer than the driver, which takes CUDA {}",
+                       says->release.text(), query.driver->text()));
+      continue;
+    }
+    if (says->matches(query.toolchain)) continue;  // was asked for by name, and is not it
+    candidates.push_back({*says, std::move(name)});
+  }
+  sort_candidates(candidates, query);
+  return candidates;
+}
+
 // On overlayfs a touch copies the whole file up from its read-only layer.
 bool is_touchable(int fd) noexcept {
   constexpr std::int64_t kOverlay = 0x794c7630;
@@ -113,7 +137,9 @@ std::optional<Entry> Directory::find(const EntryQuery& query, Miss* why) const {
 }
 
 std::optional<Entry> Directory::look_up(const EntryQuery& query, Miss& miss) const {
-  const Shard shard = open_shard(options_, query.key, Missing::kLeave);
+  Shard shard = open_shard(options_, query.key, Missing::kLeave);
+  // A server has replaced a directory on the way down: once more from the root.
+  if (shard.directory.error == ESTALE) shard = open_shard(options_, query.key, Missing::kLeave);
   if (!shard.directory) {
     if (shard.directory.absent()) {
       note(miss, MissReason::kAbsent, Damage::kNone, "no such entry");
@@ -133,34 +159,22 @@ std::optional<Entry> Directory::look_up(const EntryQuery& query, Miss& miss) con
 
 std::optional<Entry> Directory::scan(const Shard& shard, const EntryQuery& query,
                                      Miss& miss) const {
-  std::vector<Candidate> candidates;
-  for (std::string& name : names_in(shard.directory, kMaxNamesInShard)) {
-    const std::optional<EntryName> says = parse_entry_name(name);
-    if (!says || says->key != query.key) continue;
-    if (!may_answer(query, *says)) {
-      note(miss, MissReason::kOtherToolchain, Damage::kNone,
-           fmt::format("made by nvrtc {}", says->release.text()));
-      continue;
+  // What was listed may have been evicted or replaced before it is read: then the list is old.
+  constexpr int kListings = 2;
+  bool vanished = true;
+  for (int listing = 0; listing < kListings && vanished; ++listing) {
+    vanished = false;
+    for (const Candidate& candidate : candidates_in(shard, query, miss)) {
+      if (auto entry = read_entry(shard, candidate.name, query, miss, &vanished)) return entry;
     }
-    if (!is_loadable(query, says->release)) {
-      note(miss, MissReason::kNewerThanDriver, Damage::kNone,
-           fmt::format("made by nvrtc {}, newer than the driver, which takes CUDA {}",
-                       says->release.text(), query.driver->text()));
-      continue;
-    }
-    if (says->matches(query.toolchain)) continue;  // was asked for by name, and is not it
-    candidates.push_back({*says, std::move(name)});
-  }
-  sort_candidates(candidates, query);
-  for (const Candidate& candidate : candidates) {
-    if (auto entry = read_entry(shard, candidate.name, query, miss)) return entry;
   }
   note(miss, MissReason::kAbsent, Damage::kNone, "no such entry");
   return std::nullopt;
 }
 
 std::optional<Entry> Directory::read_entry(const Shard& shard, const std::string& name,
-                                           const EntryQuery& query, Miss& miss) const {
+                                           const EntryQuery& query, Miss& miss,
+                                           bool* vanished) const {
   const std::optional<EntryName> says = parse_entry_name(name);
   if (!says) return std::nullopt;
   EntryFile file = read_entry_file(shard.directory, name, *says);
@@ -179,6 +193,7 @@ std::optional<Entry> Directory::read_entry(const Shard& shard, const std::string
     counters_.damaged.fetch_add(1, std::memory_order_relaxed);
     set_aside(shard, name, file.status, file.damage);
   } else if (file.error == ENOENT) {
+    if (vanished != nullptr) *vanished = true;
     note(miss, MissReason::kAbsent, Damage::kNone, "no such entry");
   } else {
     std::string line = fmt::format("read {}/{}: {}; it will be compiled instead",

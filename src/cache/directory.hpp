@@ -125,6 +125,8 @@ class Directory {
   // Returns: nullopt on a miss; `why`, if given, says which.
   // Cost: for kExact with a known toolchain five opens and one read; else a scan of one of 256
   // directories. Of several answers: this build, then the newest release, then the greatest build.
+  // What another machine or process takes away meanwhile is asked for once more, and is then a
+  // miss: a listed file that is gone (kAbsent), a stale handle (ESTALE: kUnreadable or kRefused).
   std::optional<Entry> find(const EntryQuery& query, Miss* why = nullptr) const;
   std::optional<Entry> find(const UnitKey& key, const ToolchainId& toolchain,
                             ToolchainPolicy policy) const;
@@ -166,7 +168,8 @@ class Directory {
   std::optional<Entry> look_up(const EntryQuery& query, Miss& miss) const;
   std::optional<Entry> scan(const Shard& shard, const EntryQuery& query, Miss& miss) const;
   std::optional<Entry> read_entry(const Shard& shard, const std::string& name,
-                                  const EntryQuery& query, Miss& miss) const;
+                                  const EntryQuery& query, Miss& miss,
+                                  bool* vanished = nullptr) const;
   bool set_aside(const Shard& shard, const std::string& name, const struct stat& seen,
                  Damage damage) const;
   void touch_if_due(int fd, const struct stat& status) const noexcept;

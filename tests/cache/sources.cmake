@@ -17,4 +17,5 @@ set(CUBINET_TESTS_CACHE
   statistics_process_test.cpp
   statistics_test.cpp
   touch_test.cpp
-  trust_test.cpp)
+  trust_test.cpp
+  vanishing_test.cpp)

@@ -1,4 +1,5 @@
 set(CUBINET_TESTS_RUNTIME
+    ../cache/fault_injection.cpp
     allocation_test.cpp
     call_site_test.cpp
     cache_trouble_test.cpp
@@ -15,6 +16,7 @@ set(CUBINET_TESTS_RUNTIME
     options_test.cpp
     process_fixture.cpp
     request_memo_test.cpp
+    stale_file_test.cpp
     statistics_test.cpp
     story_test.cpp
     template_registry_test.cpp)

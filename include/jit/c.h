@@ -165,6 +165,11 @@ enum {
  * any thread, until the Runtime is destroyed. Must not throw or longjmp. */
 typedef void (*cubinet_log_function)(void* user, cubinet_log_level level, const char* line);
 
+/* Calls no log function any more in this process, whatever its Runtime does; waits for those that
+ * are being called, a second at most. For languages that end before their process does. Requires:
+ * not called by a log function. */
+CUBINET_API void cubinet_stop_logs(void) CUBINET_NOEXCEPT;
+
 #define CUBINET_NO_WAIT (-1)
 #define CUBINET_NO_BOUND UINT64_MAX
 

@@ -39,4 +39,11 @@ T& not_null(T* pointer, const char* function, const char* parameter) {
   return *pointer;
 }
 
+// The pointee of a field. Errors: kInvalidArgument for NULL.
+template <class T>
+T& field_not_null(T* pointer, const char* of, const char* field) {
+  if (pointer == nullptr) refuse(fmt::format("read {}: {} is NULL; set it", of, field));
+  return *pointer;
+}
+
 }  // namespace jit::inline v1::c_abi

@@ -43,7 +43,7 @@ Constant read_constant(const cubinet_constant& given) {
 
 Sizes read_sizes(const cubinet_request& request) {
   Sizes sizes;
-  if (request.size_count != 0) not_null(request.sizes, "with cubinet_request", "sizes");
+  if (request.size_count != 0) field_not_null(request.sizes, kName, "sizes");
   for (std::size_t i = 0; i < request.size_count; ++i) {
     const cubinet_size& size = request.sizes[i];
     if (size.name == nullptr) refuse("read cubinet_size: name is NULL; give the size's");
@@ -88,7 +88,7 @@ Runtime& runtime_of(cubinet_runtime* runtime, const char* function) {
 Request::Request(const cubinet_request& given) {
   cubinet_request copy{};
   const cubinet_request& request = read_struct(given, copy);
-  name_ = &not_null(request.name, "with cubinet_request", "name");
+  name_ = &field_not_null(request.name, kName, "name");
   sizes_ = read_sizes(request);
   options_ = read_options(request);
   read_constants(request);
@@ -96,7 +96,7 @@ Request::Request(const cubinet_request& given) {
 
 void Request::read_constants(const cubinet_request& request) {
   const std::size_t count = request.constant_count;
-  if (count != 0) not_null(request.constants, "with cubinet_request", "constants");
+  if (count != 0) field_not_null(request.constants, kName, "constants");
   if (count > few_.size()) many_.resize(count);
   const std::span<Constant> room = count > few_.size() ? std::span<Constant>(many_) : few_;
   for (std::size_t i = 0; i < count; ++i) room[i] = read_constant(request.constants[i]);

@@ -1,9 +1,11 @@
 #include "jit/runtime.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "c_abi/request.hpp"
@@ -28,6 +30,19 @@ constexpr const char* kName = "cubinet_runtime_options";
 // What cubinet_runtime_destroy must leave alone.
 std::atomic<cubinet_runtime*> shared_runtime{nullptr};
 
+// Log functions of programs: how many are being called, and whether any more may be.
+std::atomic<int> log_calls{0};
+std::atomic<bool> logs_stopped{false};
+
+class LogCall {
+ public:
+  LogCall() noexcept { log_calls.fetch_add(1); }
+  ~LogCall() { log_calls.fetch_sub(1); }
+  LogCall(const LogCall&) = delete;
+  LogCall& operator=(const LogCall&) = delete;
+  bool is_allowed() const noexcept { return !logs_stopped.load(); }
+};
+
 std::filesystem::path path_of(const char* text) { return text == nullptr ? "" : text; }
 
 std::chrono::milliseconds read_timeout(std::int64_t timeout_ms) {
@@ -50,6 +65,8 @@ void read_log(const cubinet_runtime_options& given, RuntimeOptions& options) {
   if (level != CUBINET_LOG_DEFAULT) options.log_level = static_cast<LogLevel>(level - 1);
   if (given.log == nullptr) return;
   options.log_sink = [log = given.log, user = given.log_user](LogLevel at, std::string_view line) {
+    const LogCall call;
+    if (!call.is_allowed()) return;
     log(user, static_cast<cubinet_log_level>(at) + 1, std::string(line).c_str());
   };
 }
@@ -63,9 +80,10 @@ RuntimeOptions read_options(const cubinet_runtime_options& given) {
   options.driver = path_of(from.driver);
   options.cuda_home = path_of(from.cuda_home);
   options.reproduction_dir = path_of(from.reproduction_dir);
-  if (from.template_path_count != 0) not_null(from.template_path, kName, "template_path");
+  if (from.template_path_count != 0) field_not_null(from.template_path, kName, "template_path");
   for (std::size_t i = 0; i < from.template_path_count; ++i) {
-    options.template_path.emplace_back(&not_null(from.template_path[i], kName, "template_path[]"));
+    options.template_path.emplace_back(
+        &field_not_null(from.template_path[i], kName, "an element of template_path"));
   }
   options.lock_timeout = read_timeout(from.lock_timeout_ms);
   if (from.max_cache_bytes != 0) options.max_cache_bytes = from.max_cache_bytes;
@@ -200,6 +218,14 @@ cubinet_status cubinet_runtime_shared(cubinet_runtime** runtime) noexcept {
 void cubinet_runtime_destroy(cubinet_runtime* runtime) noexcept {
   if (runtime == shared_runtime.load(std::memory_order_relaxed)) return;
   delete reinterpret_cast<Runtime*>(runtime);
+}
+
+void cubinet_stop_logs(void) noexcept {
+  logs_stopped.store(true);
+  // Bounded, because a child of fork() may have inherited a call that never ends.
+  for (int ms = 0; ms < 1000 && log_calls.load() != 0; ++ms) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 cubinet_status cubinet_add_templates(cubinet_runtime* runtime, const char* directory) noexcept {

@@ -6,6 +6,8 @@ import gc
 import math
 import os
 import pickle
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -134,6 +136,21 @@ class Runtimes(TestCase):
             gc.collect()
         self.assertEqual([level for level, _ in lines], ["warning"])
         self.assertIn("/no/such/templates", lines[0][1])
+
+    def test_no_line_arrives_when_python_ends(self):
+        script = """if True:
+            import atexit, cubinet
+            lines = []
+            def make():
+                cubinet.Runtime(template_path=["/no/such"], memory_only=True,
+                                log=lambda *line: lines.append(line))
+            make()
+            assert len(lines) == 1, lines
+            atexit._run_exitfuncs()  # as the interpreter does, before it goes
+            make()
+            assert len(lines) == 1, lines
+            """
+        subprocess.run([sys.executable, "-c", script], check=True)
 
     def test_from_environment_takes_what_is_not_given(self):
         os.environ["CUBINET_MODE"] = "frozen"

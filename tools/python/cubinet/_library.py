@@ -103,6 +103,7 @@ FUNCTIONS = {
     "cubinet_runtime_options_from_environment": (c_int32, [c_void_p]),
     "cubinet_runtime_shared": (c_int32, [c_void_p]),
     "cubinet_runtime_destroy": (None, [c_void_p]),
+    "cubinet_stop_logs": (None, []),
     "cubinet_add_templates": (c_int32, [c_void_p, c_char_p]),
     "cubinet_runtime_stats": (c_int32, [c_void_p, c_void_p]),
     "cubinet_current_device": (c_int32, [c_void_p, c_void_p]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import math
 import os
@@ -29,6 +30,8 @@ _NO_BOUND = (1 << 64) - 1  # CUBINET_NO_BOUND
 
 # Log functions of Runtimes that were never closed: the library may call them until the end.
 _kept_log_functions: List[Any] = []
+# Threads of the library may have something to say when Python can no longer be called.
+atexit.register(C.cubinet_stop_logs)
 
 
 @dataclass(frozen=True)

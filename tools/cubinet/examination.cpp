@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 12> kVariables{"CUBINET_CACHE_DIR",
+constexpr std::array<std::string_view, 13> kVariables{"CUBINET_CACHE_DIR",
                                                       "CUBINET_MODE",
                                                       "CUBINET_TOOLCHAIN",
                                                       "CUBINET_TRUST",
@@ -32,7 +32,8 @@ constexpr std::array<std::string_view, 12> kVariables{"CUBINET_CACHE_DIR",
                                                       "CUBINET_FAILED_DIR",
                                                       "CUBINET_TEMPLATE_PATH",
                                                       "CUBINET_CACHE_MAX_SIZE",
-                                                      "CUBINET_CACHE_MIN_FREE"};
+                                                      "CUBINET_CACHE_MIN_FREE",
+                                                      "CUBINET_LIBRARY"};
 
 fs::path nearest_existing(fs::path path) {
   std::error_code error;

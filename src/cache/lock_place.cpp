@@ -2,10 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <vector>
 
@@ -27,24 +25,54 @@ std::vector<std::filesystem::path> places_on_this_node() {
   return places;
 }
 
+// Whatever of the way to `path` exists already, its end.
+UniqueFd open_nearest(std::filesystem::path path) {
+  while (true) {
+    UniqueFd fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (fd || !path.has_relative_path()) return fd;
+    path = path.parent_path();
+  }
+}
+
+// Whether open_lock_place() would have its locks below this root.
+bool would_do(const std::filesystem::path& root) {
+  DirectoryOptions own;
+  own.root = root;
+  const TrustedDirectory place = open_root(own, Missing::kLeave);
+  if (place) return has_local_locks(place);
+  if (!place.absent()) return false;
+  const UniqueFd parent = open_nearest(root.parent_path());
+  const auto file_system = file_system_of(parent.get());
+  return file_system && file_system->local_locks &&
+         ::faccessat(parent.get(), ".", W_OK | X_OK, AT_EACCESS) == 0;
+}
+
 }  // namespace
 
-bool has_local_locks(std::int64_t file_system_type) noexcept {
-  // From statfs(2): ext2-4, xfs, btrfs, tmpfs, ramfs, overlayfs, zfs, f2fs, bcachefs, reiserfs,
-  // jfs.
-  constexpr std::array<std::int64_t, 11> kLocal = {0xef53,     0x58465342, 0x9123683e, 0x01021994,
-                                                   0x858458f6, 0x794c7630, 0x2fc12fc1, 0xf2f52010,
-                                                   0xca451a4e, 0x52654973, 0x3153464a};
-  for (const std::int64_t type : kLocal) {
-    if (type == file_system_type) return true;
+LockReport report_locks(const DirectoryOptions& options) {
+  LockReport report;
+  report.file_system = file_system_of(open_nearest(options.root / kFormatDirectory).get());
+  report.in_cache = report.file_system && report.file_system->local_locks;
+  if (options.read_only) return report;
+  if (report.in_cache) {
+    report.place = options.root / kFormatDirectory;
+    return report;
   }
-  return false;
+  for (const std::filesystem::path& root : places_on_this_node()) {
+    if (!would_do(root)) continue;
+    report.place = root;
+    break;
+  }
+  return report;
+}
+
+bool has_local_locks(std::int64_t file_system_type) noexcept {
+  return file_system_of_type(file_system_type).local_locks;
 }
 
 bool has_local_locks(const TrustedDirectory& directory) noexcept {
-  struct statfs status {};
-  if (::fstatfs(directory.fd.get(), &status) != 0) return false;
-  return has_local_locks(static_cast<std::int64_t>(status.f_type));
+  const auto file_system = file_system_of(directory.fd.get());
+  return file_system && file_system->local_locks;
 }
 
 TrustedDirectory open_lock_place(const DirectoryOptions& options) {

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <optional>
 #include <string>
 
 #include "cache/directory.hpp"
+#include "cache/file_system.hpp"
 #include "cache/trusted_directory.hpp"
 
 namespace jit::inline v1 {
@@ -17,6 +20,14 @@ bool has_local_locks(std::int64_t file_system_type) noexcept;
 // network or unknown file system. Made if missing.
 // Returns: a directory without descriptor, with the reason in `why`, if there is none.
 TrustedDirectory open_lock_place(const DirectoryOptions& options);
+
+// What open_lock_place() would choose, for people. Makes nothing.
+struct LockReport {
+  std::optional<FileSystem> file_system;  // that the cache is on, or would be; unset: not known
+  bool in_cache = false;                  // locks work there; else they go elsewhere on this node
+  std::filesystem::path place;            // the lock file's directory; empty: there are no locks
+};
+LockReport report_locks(const DirectoryOptions& options);
 
 // Opens, and if need be makes, a lock file. Returns: no descriptor, and errno, if not; EPERM if
 // something else stands in its place.

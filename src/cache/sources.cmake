@@ -8,6 +8,7 @@ set(CUBINET_SOURCES_CACHE
   eviction_scan.cpp
   free_space.cpp
   file_lock.cpp
+  file_system.cpp
   inspection.cpp
   layout.cpp
   location.cpp

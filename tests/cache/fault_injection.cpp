@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdarg>
+#include <string_view>
 #include <utility>
 
 struct stat;
@@ -46,6 +47,20 @@ bool FaultInjector::strikes(const char* function) {
   }
   errno = fault_.error;
   return true;
+}
+
+bool FaultInjector::pretends(int fd) const {
+  if (fault_.file_system_type == 0) return false;
+  if (fault_.below.empty()) return true;
+  char path[4096];
+  const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  const ssize_t length = ::readlink(link.c_str(), path, sizeof path);
+  if (length < 0) return false;
+  const std::string_view found(path, static_cast<std::size_t>(length));
+  for (const std::string& folder : fault_.below) {
+    if (found.starts_with(folder)) return true;
+  }
+  return false;
 }
 
 std::vector<int> errors_of_file_systems() {
@@ -99,7 +114,7 @@ extern "C" __attribute__((used, visibility("default"))) int jit_test_fstatfs(
   if (jit::test::strikes("fstatfs")) return -1;
   const int result = next(fd, status);
   const auto* const injector = jit::test::active;
-  if (injector != nullptr && injector->fault().file_system_type != 0) {
+  if (injector != nullptr && injector->pretends(fd)) {
     status->f_type = static_cast<decltype(status->f_type)>(injector->fault().file_system_type);
   }
   return result;

@@ -18,6 +18,7 @@ struct Fault {
   const char* only = nullptr;         // count calls of this function alone
   bool always = false;                // every such call from at_call on, not one alone
   std::int64_t file_system_type = 0;  // what fstatfs() answers; 0: the truth
+  std::vector<std::string> below{};   // but only for what lies below one of these; none: for all
   std::function<void()> meanwhile{};  // happens right before the call, which then does not fail
 };
 
@@ -39,6 +40,8 @@ class FaultInjector {
   // errno is set then.
   bool strikes(const char* function);
   const Fault& fault() const { return fault_; }
+  // Whether the file system of this file is not to be told truly.
+  bool pretends(int fd) const;
 
  private:
   Fault fault_;

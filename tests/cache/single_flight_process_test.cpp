@@ -15,6 +15,7 @@
 
 #include "base/file.hpp"
 #include "cache/cache_fixture.hpp"
+#include "cache/fault_injection.hpp"
 #include "cache/single_flight.hpp"
 
 using namespace jit;
@@ -245,4 +246,36 @@ TEST_CASE("sixty-four processes make twenty entries twenty times") {
   }
   for (const pid_t child : children) CHECK(succeeded(child));
   CHECK(fs::file_size(folder / "made") == kKeys);
+}
+
+TEST_CASE("processes of one node exclude each other though the cache is on the network") {
+  constexpr std::int64_t kNfs = 0x6969;
+  const Folder folder;
+  const Folder run;
+  ::setenv("XDG_RUNTIME_DIR", run.path().c_str(), 1);
+  const Directory directory({.root = folder.path()});
+  const auto own = [](const char* parent) {
+    return fs::path(parent) / ("cubinet-" + std::to_string(::geteuid()));
+  };
+  // Each place in turn is as little local as the cache; then the next one is taken.
+  Fault network{.file_system_type = kNfs, .below = {folder.path().string()}};
+  for (const fs::path& place : {run / "cubinet", own("/dev/shm"), own("/tmp")}) {
+    CAPTURE(place);
+    const FaultInjector injector(network);
+    const auto lead = FlightLock::acquire(directory, key_of(1), Clock::now());
+    if (lead.state() != LockState::kAcquired) SKIP("no local file system at " << place);
+    CHECK(fs::exists(place / "locks"));
+    const auto in_another_process = [&](LockState expected, std::uint32_t key) {
+      return succeeded(start([&] {
+        const FaultInjector there(network);
+        const auto lock = FlightLock::acquire(directory, key_of(key), Clock::now());
+        return lock.state() == expected;
+      }));
+    };
+    CHECK(in_another_process(LockState::kTimedOut, 1));
+    CHECK(in_another_process(LockState::kAcquired, 2));
+    network.below.push_back(place.string());
+  }
+  CHECK_FALSE(fs::exists(folder / "v1/locks"));
+  ::unsetenv("XDG_RUNTIME_DIR");
 }

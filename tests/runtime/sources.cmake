@@ -1,5 +1,4 @@
 set(CUBINET_TESTS_RUNTIME
-    ../cache/fault_injection.cpp
     allocation_test.cpp
     call_site_test.cpp
     cache_trouble_test.cpp
@@ -13,6 +12,7 @@ set(CUBINET_TESTS_RUNTIME
     lifecycle_test.cpp
     memory_tier_test.cpp
     mode_test.cpp
+    network_cache_test.cpp
     options_test.cpp
     process_fixture.cpp
     request_memo_test.cpp

@@ -9,3 +9,7 @@ set(CUBINET_FAKE_CUDA
 set(CUBINET_TESTS_SUPPORT
   fake_client.cpp
 )
+# A library of its own, preloaded.
+set(CUBINET_FAKE_FILE_SYSTEM
+  fake_file_system.cpp
+)

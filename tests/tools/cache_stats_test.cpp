@@ -83,3 +83,26 @@ TEST_CASE("a read-only mode resets nothing, and says so") {
   CHECK(result.err_has("CUBINET_MODE=auto"));
   CHECK(stats_of(fixture).at("compiles") == 3);
 }
+
+TEST_CASE("gc adds up the statistics of processes that have ended") {
+  CommandFixture fixture;
+  add_tiny_template(fixture);
+  const auto files = [&] {
+    std::size_t count = 0;
+    for (const auto& file : std::filesystem::directory_iterator(fixture.cache() / "v1/stats")) {
+      if (file.path().extension() == ".stats") ++count;
+    }
+    return count;
+  };
+  REQUIRE(fixture.run({"precompile", "tiny", "--all-presets", "--arch", "sm_90"}).code == 0);
+  const json before = stats_of(fixture);
+  const std::size_t dead = files();
+  REQUIRE(dead > 0);
+  const json dry = fixture.run({"cache", "gc", "--dry-run", "--json"}).json();
+  CHECK(dry.at("folded_statistics") == 0);
+  CHECK(files() == dead);
+  CHECK(fixture.run({"cache", "gc", "--json"}).json().at("folded_statistics") == dead);
+  CHECK(files() == 0);
+  CHECK(stats_of(fixture).at("directory") == before.at("directory"));
+  CHECK(stats_of(fixture).at("processes") == before.at("processes"));
+}

@@ -135,3 +135,53 @@ TEST_CASE("doctor notices variables that nothing reads or that cannot be right")
   CHECK(has_problem(wrong.json(), "CUBINET_MODE"));
   CHECK(wrong.json().at("environment").at("CUBINET_MODE") == "sometimes");
 }
+
+TEST_CASE("doctor says what the cache lies on, where its locks are, and whom it trusts") {
+  CommandFixture fixture;
+  const json local = fixture.run({"doctor", "--json"}).json().at("cache");
+  CHECK(local.at("locks_in_cache") == true);
+  CHECK(local.at("locks") == (fixture.cache() / "v1").string());
+  CHECK(local.at("file_system").is_string());
+  CHECK(local.at("trust_group") == false);
+  CHECK(fixture.run({"doctor"}).out_has("locks work there; the group is not trusted"));
+  fixture.environment["CUBINET_TRUST"] = "group";
+  CHECK(fixture.run({"doctor", "--json"}).json().at("cache").at("trust_group") == true);
+  CHECK(fixture.run({"doctor"}).out_has("the group is trusted"));
+}
+
+TEST_CASE("doctor says that locks of a cache on the network are on this node, and where") {
+  CommandFixture fixture;
+  const std::filesystem::path run = fixture.folder() / "run";
+  std::filesystem::create_directory(run);
+  fixture.environment["XDG_RUNTIME_DIR"] = run.string();
+  fixture.environment["LD_PRELOAD"] = JIT_TEST_FAKE_FILE_SYSTEM;
+  fixture.environment["ASAN_OPTIONS"] += ":verify_asan_link_order=0";
+  fixture.environment["FAKE_FILE_SYSTEM_BELOW"] = fixture.cache().string();
+  std::filesystem::create_directory(fixture.cache());
+  REQUIRE(::chmod(fixture.cache().c_str(), 0700) == 0);
+  const auto report_on = [&](const char* type) {
+    fixture.environment["FAKE_FILE_SYSTEM_TYPE"] = type;
+    return fixture.run({"doctor", "--json"}).json();
+  };
+  const json nfs = report_on("0x6969").at("cache");
+  CHECK(nfs.at("file_system") == "nfs");
+  CHECK(nfs.at("locks_in_cache") == false);
+  CHECK(nfs.at("locks") == (run / "cubinet").string());
+  CHECK(fixture.run({"doctor"}).out_has("on nfs; locks are on this node, in " + run.string()));
+  CHECK(std::filesystem::is_empty(run));
+  CHECK(std::filesystem::is_empty(fixture.cache()));
+  CHECK(report_on("0xff534d42").at("cache").at("file_system") == "cifs");
+  CHECK(report_on("0x1234abcd").at("cache").at("file_system") == "0x1234abcd");
+  // That is also where they go.
+  add_tiny_template(fixture);
+  const std::vector<std::string> words = {"precompile", "tiny", "--all-presets", "--arch", "sm_90"};
+  REQUIRE(fixture.run(words).code == 0);
+  CHECK(std::filesystem::exists(run / "cubinet/locks"));
+  CHECK_FALSE(std::filesystem::exists(fixture.cache() / "v1/locks"));
+  // No place anywhere is worth a note, and no failure.
+  fixture.environment["FAKE_FILE_SYSTEM_BELOW"] = "/";
+  const json nowhere = report_on("0x6969");
+  CHECK(nowhere.at("ok") == true);
+  CHECK(nowhere.at("cache").at("locks").is_null());
+  CHECK(has_problem(nowhere, "no local place for its locks"));
+}

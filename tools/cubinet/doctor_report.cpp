@@ -76,6 +76,19 @@ std::string bounds_text(const CacheFinding& cache) {
                      format_bytes(cache.min_free_bytes));
 }
 
+std::string file_system_text(const CacheFinding& cache) {
+  return cache.locks.file_system ? cache.locks.file_system->name() : "an unknown file system";
+}
+
+std::string locks_text(const CacheFinding& cache) {
+  const std::string place = cache.locks.place.string();
+  const std::string locks = place.empty()          ? "no locks"
+                            : cache.locks.in_cache ? "locks work there"
+                                                   : "locks are on this node, in " + place;
+  return fmt::format("on {}; {}; the group is {}", file_system_text(cache), locks,
+                     cache.trust_group ? "trusted" : "not trusted");
+}
+
 void add_cache(TextTable& table, const CacheFinding& cache) {
   if (cache.memory_only) {
     table.add({"cache", "in memory only"});
@@ -93,6 +106,7 @@ void add_cache(TextTable& table, const CacheFinding& cache) {
                "{} entries, {}{}", cache.entries, format_bytes(cache.entry_bytes),
                cache.free_bytes ? fmt::format("; {} free", format_bytes(*cache.free_bytes)) : "")});
   table.add({"", bounds_text(cache)});
+  table.add({"", locks_text(cache)});
 }
 
 Json toolchain_json(const Examination& found) {
@@ -137,7 +151,11 @@ Json cache_json(const CacheFinding& cache) {
       .set("disk_bytes", cache.disk_bytes)
       .set("max_bytes", cache.max_bytes != UINT64_MAX ? Json(cache.max_bytes) : Json())
       .set("min_free_bytes", cache.min_free_bytes)
-      .set("free_bytes", cache.free_bytes ? Json(*cache.free_bytes) : Json());
+      .set("free_bytes", cache.free_bytes ? Json(*cache.free_bytes) : Json())
+      .set("file_system", cache.locks.file_system ? Json(cache.locks.file_system->name()) : Json())
+      .set("locks_in_cache", cache.locks.in_cache)
+      .set("locks", cache.locks.place.empty() ? Json() : Json(cache.locks.place.string()))
+      .set("trust_group", cache.trust_group);
   return json;
 }
 

@@ -177,7 +177,21 @@ class Examiner {
     finding.entries = size.entries;
     finding.entry_bytes = size.entry_bytes;
     finding.quarantined = size.quarantined;
+    finding.locks = report_locks(directory.options());
+    finding.trust_group = directory.options().trust_group;
     judge_cache(directory);
+    judge_locks(directory);
+  }
+
+  void judge_locks(const Directory& directory) {
+    const LockReport& locks = found_.cache.locks;
+    if (!locks.place.empty() || directory.options().read_only) return;
+    problem(false,
+            fmt::format("the cache is on {}, and there is no local place for its locks, so "
+                        "processes may compile the same kernel at once",
+                        locks.file_system ? locks.file_system->name() : "no known file system"),
+            "set XDG_RUNTIME_DIR to a local directory of your own, or make /dev/shm or /tmp "
+            "writable");
   }
 
   void judge_cache(const Directory& directory) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "cache/lock_place.hpp"
 #include "compile/toolchain.hpp"
 #include "cubinet/context.hpp"
 #include "load/driver.hpp"
@@ -42,6 +43,8 @@ struct CacheFinding {
   std::uint64_t max_bytes = 0;   // UINT64_MAX: no cap
   std::optional<std::uint64_t> free_bytes;
   std::uint64_t min_free_bytes = 0;
+  LockReport locks;
+  bool trust_group = false;
 };
 
 struct Examination {

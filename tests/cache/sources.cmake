@@ -12,6 +12,7 @@ set(CUBINET_TESTS_CACHE
   inspection_test.cpp
   layout_test.cpp
   mount_namespace.cpp
+  shared_users_test.cpp
   single_flight_process_test.cpp
   single_flight_test.cpp
   statistics_process_test.cpp

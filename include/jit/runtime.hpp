@@ -69,7 +69,7 @@ struct RuntimeOptions {
   // <cache_dir>/failed; none where the Runtime writes nothing.
   std::filesystem::path reproduction_dir;
   // Longest wait for another process that compiles the same kernel; then this one compiles too
-  // (CUBINET_LOCK_TIMEOUT_MS).
+  // (CUBINET_LOCK_TIMEOUT_MS). More than a year is a year.
   std::chrono::milliseconds lock_timeout{30'000};
   // What the cache directory may take on disk (CUBINET_CACHE_MAX_SIZE); UINT64_MAX: as much as
   // there is. Entries used longest ago are removed in the background when a publish makes it more.

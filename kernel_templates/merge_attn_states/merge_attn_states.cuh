@@ -23,7 +23,7 @@
 // IEEE: a scale of +-0 gives +-448 (+448 where the value is 0), a NaN scale +448 everywhere.
 // With FP8_GROUP_SIZE likewise, with the scale of common/group_scale.cuh: a NaN counts for nothing
 // in it and infinities as the largest finite fp32; a group of zeros has 1e-10 / 448 and codes 0.
-// Without USE_UE8M0_SCALES the largest magnitude of a group gets +-448.
+// Without USE_UE8M0_SCALES the largest magnitude of a group, if 1e-10 or more, gets +-448.
 //
 // Numerics: fp32 throughout, one rounding at the end. Against float64: fp32 output within
 //   1e-6 + 4 units in the last place, 16-bit within 1 unit, FP8 within 1 code, LSE within

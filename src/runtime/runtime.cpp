@@ -33,10 +33,17 @@ std::span<const Constant> span_of(std::initializer_list<Constant> constants) {
   return {constants.begin(), constants.size()};
 }
 
+// A deadline that far away can still be added to a clock.
+RuntimeOptions with_finite_patience(RuntimeOptions options) {
+  constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24 * 365);
+  options.lock_timeout = std::min(options.lock_timeout, kLongest);
+  return options;
+}
+
 }  // namespace
 
 Runtime::Impl::Impl(RuntimeOptions options)
-    : options_(std::move(options)),
+    : options_(with_finite_patience(std::move(options))),
       logger_(options_.log_sink, options_.log_level),
       templates_({options_.template_path, options_.cuda_home}),
       devices_(options_.driver),

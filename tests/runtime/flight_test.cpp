@@ -158,6 +158,18 @@ TEST_CASE("a child that the leader forked does not hold the lock after the leade
   }
 }
 
+TEST_CASE("a patience beyond what a clock can hold is a long one") {
+  Scene scene;
+  scene.options.lock_timeout = std::chrono::milliseconds::max();
+  Runtime runtime(scene.options);
+  runtime.precompile("tiny", tiny_constants(8), {}, "sm_90");
+  CHECK(runtime.stats().compiles == 1);
+  CHECK(runtime.stats().lock_timeouts == 0);
+  // A deadline can be made of it.
+  const auto now = std::chrono::steady_clock::now();
+  CHECK(now + runtime.options().lock_timeout > now + std::chrono::hours(24));
+}
+
 TEST_CASE("a waiter whose patience ends compiles for itself") {
   Scene scene;
   warm_up(scene);

@@ -83,6 +83,10 @@ std::vector<Candidate> candidates_in(const Shard& shard, const EntryQuery& query
   return candidates;
 }
 
+bool is_newer(const timespec& a, const timespec& b) noexcept {
+  return a.tv_sec != b.tv_sec ? a.tv_sec > b.tv_sec : a.tv_nsec > b.tv_nsec;
+}
+
 // On overlayfs a touch copies the whole file up from its read-only layer.
 bool is_touchable(int fd) noexcept {
   constexpr std::int64_t kOverlay = 0x794c7630;
@@ -181,7 +185,7 @@ std::optional<Entry> Directory::read_entry(const Shard& shard, const std::string
   if (file.entry) {
     const bool exact = query.policy == ToolchainPolicy::kExact && query.toolchain.known();
     if (!exact || file.entry->artifact.toolchain == query.toolchain) {
-      touch_if_due(file.fd.get(), file.status);
+      touch_if_due(shard, file.fd.get(), file.status);
       return std::move(file.entry);
     }
     note(miss, MissReason::kOtherToolchain, Damage::kNone, "made by another build of nvrtc");
@@ -204,12 +208,15 @@ std::optional<Entry> Directory::read_entry(const Shard& shard, const std::string
   return std::nullopt;
 }
 
-void Directory::touch_if_due(int fd, const struct stat& status) const noexcept {
+void Directory::touch_if_due(const Shard& shard, int fd, const struct stat& status) const noexcept {
   timespec now{};
   if (options_.read_only || ::clock_gettime(CLOCK_REALTIME, &now) != 0) return;
   // A time in the future comes from a clock that went back: it is put right like one in the past.
   const std::int64_t age_s = std::abs(now.tv_sec - status.st_mtim.tv_sec);
-  if (age_s < options_.touch_after.count() || !is_touchable(fd)) return;
+  const bool changed = is_newer(shard.directory.changed, status.st_mtim);
+  const auto after =
+      changed ? std::min(options_.touch_after, options_.touch_after_change) : options_.touch_after;
+  if (age_s < after.count() || !is_touchable(fd)) return;
   const std::array<timespec, 2> times{timespec{0, UTIME_OMIT}, timespec{0, UTIME_NOW}};
   int failed = ::futimens(fd, times.data());
   // To set one time alone is the owner's right; to set both to now, everybody's who may write.

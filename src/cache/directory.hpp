@@ -5,7 +5,8 @@
 //   <root>/v1/quarantine/                                               damaged, 16 at most
 //   <root>/v1/locks                                                     see single_flight.hpp
 //
-// The mtime of an entry's file is its last use, to touch_after; see eviction.hpp.
+// The mtime of an entry's file is its last use, to touch_after or touch_after_change; see
+// eviction.hpp.
 #pragma once
 
 #include <sys/stat.h>
@@ -36,6 +37,9 @@ struct DirectoryOptions {
   // An entry that is found is touched if it was last touched this long ago, so that those in use
   // are the last to be evicted. On overlayfs never: one touch would copy the file up.
   std::chrono::seconds touch_after{3600};
+  // The same where an entry was added to its shard or removed from it since that touch: a cache
+  // that is replaced within the hour tells by this what is in use.
+  std::chrono::seconds touch_after_change{60};
   // Free space that publish leaves to others. Unset: 256 MiB, but at most a twentieth of the file
   // system.
   std::optional<std::uint64_t> min_free_bytes{};
@@ -172,7 +176,7 @@ class Directory {
                                   bool* vanished = nullptr) const;
   bool set_aside(const Shard& shard, const std::string& name, const struct stat& seen,
                  Damage damage) const;
-  void touch_if_due(int fd, const struct stat& status) const noexcept;
+  void touch_if_due(const Shard& shard, int fd, const struct stat& status) const noexcept;
   PublishResult try_publish(const Entry& entry, const std::vector<std::byte>& bytes) const;
 
   DirectoryOptions options_;

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <exception>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "base/hex.hpp"
@@ -19,6 +21,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kMaxFailures = 256;
+// So many of the oldest go shard by shard, each of which is opened once for all of its own. What a
+// stop in their midst leaves behind is young but for these.
+constexpr std::size_t kBatch = 4096;
+// Whoever published meanwhile found the lock held and relies on its holder.
+constexpr std::chrono::milliseconds kLookAgainAfter{500};
+constexpr int kMaxRounds = 8;
 const std::atomic<bool> kNeverStop{false};
 
 std::chrono::microseconds since(Clock::time_point begin) {
@@ -37,7 +45,7 @@ std::string name_of_file(const EntryName& says) {
   return entry_name(says.key, toolchain);
 }
 
-// One eviction, from the scan to the last unlink.
+// One eviction, from the first scan to the last unlink.
 class Eviction {
  public:
   Eviction(const EvictionRequest& request, const TrustedDirectory& format, EvictionResult& result)
@@ -47,21 +55,39 @@ class Eviction {
         result_(result) {}
 
   void run(const std::optional<std::uint64_t>& usual_floor) {
-    const auto begin = Clock::now();
-    scan_ = scan_for_eviction(format_, stop_);
-    result_.scan_duration = since(begin);
-    result_.scanned_entries = result_.remaining_entries = scan_.entries.size();
-    result_.scanned_bytes = result_.remaining_bytes = scan_.bytes;
-    if (stopped()) return;
-    remove_files(kTemporaryDirectory, scan_.dead, UINT64_MAX);
-    const std::uint64_t wanted = bytes_to_free(usual_floor);
-    const std::uint64_t target = result_.removed_bytes + wanted;
-    if (wanted != 0) remove_files(kQuarantineDirectory, scan_.quarantine, target);
-    remove_entries(target);
+    for (round_ = 0; round_ < kMaxRounds; ++round_) {
+      const auto begin = Clock::now();
+      if (!run_once(usual_floor)) break;
+      if (request_.dry_run || result_.failed != 0 || since(begin) < kLookAgainAfter) break;
+    }
     look_at_free_space();
   }
 
  private:
+  // Returns: whether a bound was broken, and it was not stopped at it.
+  bool run_once(const std::optional<std::uint64_t>& usual_floor) {
+    look();
+    if (stopped()) return false;
+    remove_files(kTemporaryDirectory, scan_.dead, UINT64_MAX);
+    const std::uint64_t wanted = bytes_to_free(usual_floor);
+    const std::uint64_t target = freed_bytes() + wanted;
+    if (wanted != 0) remove_files(kQuarantineDirectory, scan_.quarantine, target);
+    remove_entries(target);
+    return wanted != 0 && !stopped();
+  }
+
+  void look() {
+    const auto begin = Clock::now();
+    scan_ = scan_for_eviction(format_, stop_);
+    if (round_ == 0) {
+      result_.scan_duration = since(begin);
+      result_.scanned_entries = scan_.entries.size();
+      result_.scanned_bytes = scan_.bytes;
+    }
+    result_.remaining_entries = scan_.entries.size();
+    result_.remaining_bytes = scan_.bytes;
+  }
+
   bool stopped() {
     result_.stopped = stop_.load(std::memory_order_relaxed);
     return result_.stopped || result_.failed >= kMaxFailures;
@@ -69,10 +95,13 @@ class Eviction {
 
   std::uint64_t bytes_to_free(const std::optional<std::uint64_t>& usual_floor) {
     const std::uint64_t total = result_.remaining_bytes;
-    std::uint64_t wanted = request_.disk_full ? total / 10 : 0;
+    std::uint64_t wanted = 0;
     if (total > request_.max_bytes) {
-      wanted = std::max(wanted, total - (request_.max_bytes - request_.max_bytes / 10));
+      wanted = total - (request_.max_bytes - request_.max_bytes / 10);
     }
+    // Some file systems give back only later what was removed: nothing goes twice for that.
+    if (round_ != 0) return wanted;
+    if (request_.disk_full) wanted = std::max(wanted, total / 10);
     const auto space = free_space_of(format_.fd.get());
     if (!space) return wanted;
     const auto& asked = request_.min_free_bytes ? request_.min_free_bytes : usual_floor;
@@ -110,9 +139,8 @@ class Eviction {
     return status == 0;
   }
 
-  bool freed(std::uint64_t target) const {
-    return result_.removed_bytes + freed_by_others_ >= target;
-  }
+  std::uint64_t freed_bytes() const { return result_.removed_bytes + freed_by_others_; }
+  bool freed(std::uint64_t target) const { return freed_bytes() >= target; }
 
   void remove_files(const char* place, std::vector<ScannedFile>& files, std::uint64_t target) {
     if (files.empty()) return;
@@ -143,16 +171,49 @@ class Eviction {
     std::sort(
         scan_.entries.begin(), scan_.entries.end(),
         [&](const ScannedEntry& a, const ScannedEntry& b) { return last_use(a) < last_use(b); });
-    for (const ScannedEntry& entry : scan_.entries) {
-      const bool unused = request_.unused_for && last_use(entry) <= unused_since;
-      if ((freed(target) && !unused) || stopped()) return;
-      remove_entry(entry);
+    std::span<ScannedEntry> rest(scan_.entries);
+    while (!rest.empty() && !stopped()) {
+      std::uint64_t planned = freed_bytes();
+      std::size_t count = 0;
+      for (; count < std::min(rest.size(), kBatch); ++count) {
+        const bool unused = request_.unused_for && last_use(rest[count]) <= unused_since;
+        if (planned >= target && !unused) break;
+        planned += rest[count].bytes;
+      }
+      if (count == 0) return;
+      remove_batch(rest.first(count));
+      rest = rest.subspan(count);
     }
   }
 
-  void remove_entry(const ScannedEntry& entry) {
-    const std::string shard_name = to_hex(std::span(entry.says.key.bytes).first<1>());
-    const TrustedDirectory shard = open_below(format_, shard_name.c_str(), Missing::kLeave);
+  // Shard by shard: first the one of the oldest entry.
+  void remove_batch(std::span<ScannedEntry> batch) {
+    constexpr std::size_t kNone = SIZE_MAX;
+    std::array<std::size_t, 256> rank;
+    rank.fill(kNone);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      std::size_t& place = rank[batch[i].says.key.bytes[0]];
+      place = std::min(place, i);
+    }
+    const auto rank_of = [&rank](const ScannedEntry& entry) {
+      return rank[entry.says.key.bytes[0]];
+    };
+    std::stable_sort(batch.begin(), batch.end(),
+                     [&](const auto& a, const auto& b) { return rank_of(a) < rank_of(b); });
+    TrustedDirectory shard;
+    std::size_t opened = kNone;
+    for (const ScannedEntry& entry : batch) {
+      if (stopped()) return;
+      if (rank_of(entry) != opened) {
+        const std::string name = to_hex(std::span(entry.says.key.bytes).first<1>());
+        shard = open_below(format_, name.c_str(), Missing::kLeave);
+        opened = rank_of(entry);
+      }
+      remove_entry(shard, entry);
+    }
+  }
+
+  void remove_entry(const TrustedDirectory& shard, const ScannedEntry& entry) {
     const std::string name = name_of_file(entry.says);
     struct stat status {};
     int failed = shard ? 0 : -1;
@@ -176,6 +237,7 @@ class Eviction {
   EvictionResult& result_;
   EvictionScan scan_;
   std::uint64_t freed_by_others_ = 0;
+  int round_ = 0;
 };
 
 }  // namespace

@@ -88,6 +88,7 @@ TrustedDirectory checked(UniqueFd fd, std::string path, bool trust_group, bool w
   }
   directory.shared = (status.st_mode & S_IWGRP) != 0;
   directory.group = status.st_gid;
+  directory.changed = status.st_mtim;
   directory.fd = std::move(fd);
   return directory;
 }

@@ -26,8 +26,9 @@ struct TrustedDirectory {
   std::string path;     // for messages
   bool shared = false;  // its group may write
   gid_t group = 0;
-  int error = 0;    // errno; EACCES if refused
-  std::string why;  // one line: what is wrong and what to do; empty if simply absent
+  timespec changed{};  // its mtime: when a name was last added or removed
+  int error = 0;       // errno; EACCES if refused
+  std::string why;     // one line: what is wrong and what to do; empty if simply absent
 
   explicit operator bool() const noexcept { return static_cast<bool>(fd); }
   bool absent() const noexcept { return error == ENOENT; }

@@ -1,15 +1,14 @@
 // Every rule of eviction, one by one. Under load: eviction_torture_test.cpp.
 #include "cache/eviction.hpp"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
-#include <ctime>
 #include <thread>
 
 #include "cache/cache_fixture.hpp"
+#include "cache/eviction_fixture.hpp"
 #include "cache/fault_injection.hpp"
 #include "cache/mount_namespace.hpp"
 #include "cache/single_flight.hpp"
@@ -18,58 +17,6 @@ using namespace jit;
 using namespace jit::test;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
-
-namespace {
-
-constexpr std::int64_t kDay = 86'400;
-
-void set_age(const fs::path& path, std::int64_t seconds) {
-  const timespec time{::time(nullptr) - seconds, 0};
-  const timespec times[2] = {time, time};
-  REQUIRE(::utimensat(AT_FDCWD, path.c_str(), times, 0) == 0);
-}
-
-// A cache of `count` entries, all of one size; the first was used longest ago, each other a day
-// later.
-class Cache {
- public:
-  explicit Cache(std::uint32_t count) : count_(count) {
-    for (std::uint32_t i = 0; i < count; ++i) {
-      REQUIRE(directory.publish(make_entry(i)).ok);
-      set_age(path(i), (count - i) * kDay);
-    }
-  }
-  fs::path path(std::uint32_t number) const { return path_of(folder.path(), make_entry(number)); }
-  bool has(std::uint32_t number) const { return fs::exists(path(number)); }
-  // The numbers of entries that are left.
-  std::vector<std::uint32_t> left() const {
-    std::vector<std::uint32_t> numbers;
-    for (std::uint32_t i = 0; i < count_; ++i) {
-      if (has(i)) numbers.push_back(i);
-    }
-    return numbers;
-  }
-  std::uint64_t entry_bytes() const {
-    return directory.evict({.dry_run = true}).scanned_bytes / count_;
-  }
-
-  Folder folder;
-  Directory directory{{.root = folder.path(), .min_free_bytes = 0}, Logger::silent()};
-
- private:
-  std::uint32_t count_;
-};
-
-using Numbers = std::vector<std::uint32_t>;
-
-void make_file(const fs::path& path, std::size_t bytes, std::int64_t age_s) {
-  fs::create_directories(path.parent_path());
-  fs::permissions(path.parent_path(), fs::perms(0700));
-  spill(path, std::vector<std::byte>(bytes));
-  set_age(path, age_s);
-}
-
-}  // namespace
 
 TEST_CASE("a cache within its bounds loses nothing") {
   const Cache cache(10);
@@ -107,15 +54,25 @@ TEST_CASE("a file takes what it takes on disk") {
 TEST_CASE("an entry in use stays because it is touched, and only then") {
   for (const bool touching : {true, false}) {
     const Cache cache(20);
-    const auto never = std::chrono::hours(24 * 36'500);
-    const Directory reader(
-        {.root = cache.folder.path(), .touch_after = touching ? std::chrono::seconds(1h) : never});
+    DirectoryOptions options{.root = cache.folder.path()};
+    if (!touching) options.touch_after = options.touch_after_change = 24h * 36'500;
+    const Directory reader(options);
     const Entry hot = make_entry(0);
     REQUIRE(reader.find(hot.key, hot.artifact.toolchain, ToolchainPolicy::kExact));
     cache.directory.evict({.max_bytes = 10 * cache.entry_bytes()});
     CHECK(cache.has(0) == touching);
     CHECK(cache.left().size() == 9);
   }
+}
+
+TEST_CASE("an entry in use stays though the cache is replaced within the hour") {
+  const Cache cache(20);
+  // A minute and a half each, instead of a day.
+  for (std::uint32_t i = 0; i < 20; ++i) set_age(cache.path(i), (20 - i) * 90);
+  const Entry hot = make_entry(0);
+  REQUIRE(cache.directory.find(hot.key, hot.artifact.toolchain, ToolchainPolicy::kExact));
+  cache.directory.evict({.max_bytes = 10 * cache.entry_bytes()});
+  CHECK(cache.left() == Numbers{0, 12, 13, 14, 15, 16, 17, 18, 19});
 }
 
 TEST_CASE("what was not used for long goes whatever the bounds") {

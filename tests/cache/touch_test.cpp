@@ -9,6 +9,7 @@
 
 #include "cache/cache_fixture.hpp"
 #include "cache/directory.hpp"
+#include "cache/eviction.hpp"
 #include "cache/fault_injection.hpp"
 #include "cache/mount_namespace.hpp"
 
@@ -38,6 +39,11 @@ bool find(const Directory& directory, const Entry& entry) {
   return directory.find(entry.key, entry.artifact.toolchain, ToolchainPolicy::kExact).has_value();
 }
 
+// As if no name had come to its shard or gone from it for that long.
+bool set_age_of_shard(const fs::path& entry, std::int64_t seconds) {
+  return set_age(entry.parent_path(), seconds);
+}
+
 struct OneEntry {
   Folder folder;
   Entry entry = make_entry(1);
@@ -57,12 +63,43 @@ TEST_CASE("an entry is touched when it is found, at most once an hour") {
   CHECK(age_of(one.path) < 60);
   for (int i = 0; i < 10; ++i) CHECK(find(directory, one.entry));
   CHECK(directory.stats().touched == 1);
-  REQUIRE(set_age(one.path, 1800));
+  REQUIRE((set_age(one.path, 1800) && set_age_of_shard(one.path, 1800)));
   CHECK(find(directory, one.entry));
   CHECK(age_of(one.path) >= 1800);
   const Directory eager({.root = one.folder.path(), .touch_after = 600s});
   CHECK(find(eager, one.entry));
   CHECK(age_of(one.path) < 60);
+}
+
+TEST_CASE("where entries come and go an entry is touched at most once a minute") {
+  const auto publish = [](const Directory& cache) {
+    return cache.publish(make_entry(1, 300, toolchain(12, 9, 7))).ok;  // to the same shard
+  };
+  const auto evict = [](const Directory& cache) {
+    return cache.evict({.unused_for = 24h}).removed_entries == 1;
+  };
+  for (const bool published : {true, false}) {
+    const OneEntry one(0);
+    const Directory directory({.root = one.folder.path()});
+    REQUIRE((published || publish(directory)));
+    const Entry other = make_entry(1, 300, toolchain(12, 9, 7));
+    REQUIRE((published || set_age(path_of(one.folder.path(), other), 2 * 86'400)));
+    REQUIRE((set_age(one.path, 900) && set_age_of_shard(one.path, 1000)));
+    CHECK(find(directory, one.entry));
+    CHECK(age_of(one.path) >= 900);
+    REQUIRE((published ? publish(directory) : evict(directory)));
+    CHECK(find(directory, one.entry));
+    CHECK(age_of(one.path) < 50);
+    REQUIRE(set_age(one.path, 50));
+    CHECK(find(directory, one.entry));
+    CHECK(age_of(one.path) >= 50);
+    REQUIRE(set_age(one.path, 900));
+    CHECK(find(Directory({.root = one.folder.path(), .read_only = true}), one.entry));
+    const FaultInjector overlay({.only = "futimens", .file_system_type = kOverlay});
+    CHECK(find(directory, one.entry));
+    CHECK(overlay.calls() == 0);
+    CHECK(directory.stats().touched == 1);
+  }
 }
 
 TEST_CASE("a last use in the future is put right") {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -218,6 +219,8 @@ void Directory::touch_if_due(const Shard& shard, int fd, const struct stat& stat
       changed ? std::min(options_.touch_after, options_.touch_after_change) : options_.touch_after;
   if (age_s < after.count() || !is_touchable(fd)) return;
   const std::array<timespec, 2> times{timespec{0, UTIME_OMIT}, timespec{0, UTIME_NOW}};
+  // An owner may touch what lies in a directory that he has closed to himself; it is read-only.
+  if (::faccessat(shard.directory.fd.get(), ".", W_OK, AT_EACCESS) != 0) return;
   int failed = ::futimens(fd, times.data());
   // To set one time alone is the owner's right; to set both to now, everybody's who may write.
   if (failed != 0 && errno == EPERM) failed = ::futimens(fd, nullptr);

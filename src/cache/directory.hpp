@@ -35,7 +35,8 @@ struct DirectoryOptions {
   // Write nothing: no publish, no quarantine, no touch, no directory.
   bool read_only = false;
   // An entry that is found is touched if it was last touched this long ago, so that those in use
-  // are the last to be evicted. On overlayfs never: one touch would copy the file up.
+  // are the last to be evicted. On overlayfs never: one touch would copy the file up. Nor in a
+  // directory that this process may not write to.
   std::chrono::seconds touch_after{3600};
   // The same where an entry was added to its shard or removed from it since that touch: a cache
   // that is replaced within the hour tells by this what is in use.

@@ -15,6 +15,7 @@ set(CUBINET_TESTS_RUNTIME
     network_cache_test.cpp
     options_test.cpp
     process_fixture.cpp
+    read_only_cache_test.cpp
     request_memo_test.cpp
     stale_file_test.cpp
     statistics_test.cpp

@@ -11,9 +11,10 @@
 namespace jit::inline v1 {
 
 // HitCounter gives each thread a stripe of its own, found by the thread's pointer: a plain load and
-// store, no lock, and no line of the cache that two threads write to. A thread that ends leaves its
-// stripe to the next one at its address. Threads beyond the stripes share one, with atomic
-// additions.
+// store, no lock, and no line of the cache that two threads write to. Who owns which stripe is kept
+// apart from the counts, so that looking for one's own does not touch what others write. A thread
+// that ends leaves its stripe to the next one at its address. Threads beyond the stripes share one,
+// with atomic additions.
 //
 // No thread_local variable: in a library that is loaded late it would cost either a call each time
 // or room that the process may not have left.
@@ -24,11 +25,11 @@ class HitCounter {
   // Cost: about 1 ns.
   bool add() noexcept {
     const std::uintptr_t thread = this_thread();
-    Stripe& stripe = stripes_[index_of(thread)];
-    if (stripe.owner.load(std::memory_order_relaxed) != thread) [[unlikely]] {
+    const std::size_t index = index_of(thread);
+    if (owners_[index].load(std::memory_order_relaxed) != thread) [[unlikely]] {
       return add_elsewhere(thread);
     }
-    return add_to(stripe);
+    return add_to(stripes_[index]);
   }
 
   // All hits so far; those of this thread, and of threads that were joined, are among them.
@@ -36,10 +37,10 @@ class HitCounter {
 
  private:
   struct alignas(64) Stripe {
-    std::atomic<std::uintptr_t> owner{0};
     std::atomic<std::uint64_t> hits{0};
   };
   static constexpr unsigned kIndexBits = 7;
+  static constexpr std::size_t kStripes = std::size_t{1} << kIndexBits;
   static constexpr std::size_t kProbes = 8;
 
   static std::uintptr_t this_thread() noexcept {
@@ -66,7 +67,9 @@ class HitCounter {
   }
   bool add_elsewhere(std::uintptr_t thread) noexcept;
 
-  std::array<Stripe, std::size_t{1} << kIndexBits> stripes_{};
+  // Written once each, so every processor keeps its copy.
+  alignas(64) std::array<std::atomic<std::uintptr_t>, kStripes> owners_{};
+  std::array<Stripe, kStripes> stripes_{};
   Stripe shared_{};
 };
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Checks that a shared library exports the public names of namespace jit, the C interface
-and nothing else.
+and nothing else, and that it stays loaded when a program closes it.
 
 usage: check_exports.py LIBRARY | --self-test
 """
@@ -38,6 +38,11 @@ def violations(lines):
     return found
 
 
+def stays_loaded(dynamic_section):
+    """Whether the text of `readelf --dynamic` says so: threads of the library run in it."""
+    return re.search(r"\(FLAGS_1\).*\bNODELETE\b", dynamic_section) is not None
+
+
 def self_test():
     good = [
         "0000000000001000 T jit::v1::Kernel::prepare() const",
@@ -57,7 +62,11 @@ def self_test():
     for line in bad:
         assert len(violations(good + [line])) == 1, line
     assert violations([]) == ["(no public symbol at all)"]
-    print(f"self-test: {len(bad) + 1} violations refused")
+    flags = " 0x000000006ffffffb (FLAGS_1)            Flags: "
+    assert stays_loaded(flags + "NOW NODELETE")
+    assert not stays_loaded(flags + "NOW")
+    assert not stays_loaded("")
+    print(f"self-test: {len(bad) + 3} violations refused")
 
 
 def main():
@@ -70,6 +79,10 @@ def main():
     found = violations(lines)
     if found:
         sys.exit("check exports: not public: " + ", ".join(found[:20]))
+    command = ["readelf", "--dynamic", "--wide", sys.argv[1]]
+    dynamic = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    if not stays_loaded(dynamic):
+        sys.exit("check exports: the library can be unloaded under its threads: link -z nodelete")
     print(f"check exports: {len(lines)} symbols, all public")
 
 

@@ -52,9 +52,10 @@ function(cubinet_internal_target target)
 endfunction()
 
 # Leaves only the symbols that the version script names: the standard library's own templates and
-# statically linked dependencies are visible by default and would otherwise leak.
+# statically linked dependencies are visible by default and would otherwise leak. And the library
+# stays where it is when a program closes it: its threads run in it, and kernels stay valid.
 function(cubinet_limit_exports target map)
-  target_link_options(${target} PRIVATE "LINKER:--version-script=${map}")
+  target_link_options(${target} PRIVATE "LINKER:--version-script=${map}" LINKER:-z,nodelete)
   set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS "${map}")
   if(NOT CUBINET_SANITIZE)
     target_link_options(${target} PRIVATE LINKER:--no-undefined)

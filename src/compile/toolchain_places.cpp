@@ -3,9 +3,13 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <link.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <memory>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -21,23 +25,37 @@ namespace fs = std::filesystem;
 constexpr const char* kBeside = "beside cubinet";
 constexpr const char* kWheel = "python wheel";
 
-bool folder_exists(const fs::path& path) {
-  std::error_code error;
-  return fs::is_directory(path, error);
+bool folder_exists(const fs::path& path) noexcept {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-// The program or library that this code is part of, as the loader knows it.
-fs::path own_file() {
+std::string real_file(const char* path) {
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path, nullptr), std::free);
+  return real ? std::string(real.get()) : std::string();
+}
+
+// The program or library that this code is part of, as the loader knows it, and without links.
+// Plain calls of the C library here: this runs before the first kernel of a process.
+struct OwnFile {
+  std::string path;
+  std::string real;
+};
+OwnFile own_file() {
   static const char here = 0;
   Dl_info info{};
   void* extra = nullptr;
   if (::dladdr1(&here, &info, &extra, RTLD_DL_LINKMAP) == 0) return {};
   const auto* map = static_cast<const link_map*>(extra);
-  std::error_code error;
   if (map->l_name == nullptr || map->l_name[0] == 0) {
-    return fs::read_symlink("/proc/self/exe", error);
+    std::array<char, 4096> target;
+    const ssize_t size = ::readlink("/proc/self/exe", target.data(), target.size());
+    if (size <= 0) return {};
+    std::string path(target.data(), static_cast<std::size_t>(size));  // has no links in it
+    return {path, path};
   }
-  return fs::absolute(map->l_name, error).lexically_normal();
+  std::error_code error;
+  return {fs::absolute(map->l_name, error).lexically_normal(), real_file(map->l_name)};
 }
 
 // The folder of Python packages that holds `directory`, itself or a few levels up; else empty.
@@ -104,17 +122,17 @@ void add_library_path(std::vector<Place>& places, const ToolchainSearch&) {
 }
 
 void add_own(std::vector<Place>& places, const ToolchainSearch&) {
-  const fs::path file = own_file();
-  if (file.empty()) return;
-  add_beside(places, file);
+  const OwnFile file = own_file();
+  if (!file.path.empty()) add_beside(places, file.path);
   // Package managers put links in place of files, and either side may be the one with neighbours.
-  std::error_code error;
-  const fs::path real = fs::canonical(file, error);
-  if (!error && real != file) add_beside(places, real);
+  if (!file.real.empty() && file.real != file.path) add_beside(places, file.real);
+}
+
+void add_usual(std::vector<Place>& places, const ToolchainSearch&) {
+  for (const char* root : {"/usr/local/cuda", "/opt/cuda"}) add_toolkit(places, root, "toolkit");
 }
 
 void add_system(std::vector<Place>& places, const ToolchainSearch&) {
-  for (const char* root : {"/usr/local/cuda", "/opt/cuda"}) add_toolkit(places, root, "toolkit");
   add_versioned_toolkits(places, "/usr/local");
   add_versioned_toolkits(places, "/opt");
 #if defined(__aarch64__)
@@ -147,7 +165,8 @@ constexpr std::array kSteps{
     SearchStep{"beside cubinet: NVIDIA's wheels among the Python packages that hold it, "
                "lib/cubinet/nvrtc where it is installed, build/nvrtc where it was built",
                add_own},
-    SearchStep{"the system: /usr/local/cuda*, /opt/cuda*, its library directories", add_system},
+    SearchStep{"the system's toolkit: /usr/local/cuda, /opt/cuda", add_usual},
+    SearchStep{"its others: /usr/local/cuda-*, /opt/cuda-*; its library directories", add_system},
     SearchStep{"NVIDIA's Python wheels of $VIRTUAL_ENV, $CONDA_PREFIX, the user and the system",
                add_python}};
 
@@ -202,9 +221,9 @@ void add_beside(std::vector<Place>& places, const fs::path& own_file) {
   const fs::path above = directory.parent_path();
   add_fetched(places, above / "lib/cubinet/nvrtc");
   // Only in a build folder is the folder above it known to be ours.
-  std::error_code error;
-  if (fs::exists(above / "CMakeCache.txt", error))
+  if (::access((above / "CMakeCache.txt").c_str(), F_OK) == 0) {
     add_fetched(places, above.parent_path() / "nvrtc");
+  }
 }
 
 }  // namespace jit::inline v1

@@ -35,6 +35,15 @@ bool is_dead(const StoredRecord& stored, bool locks_tell) noexcept {
   return is_older_than(stored.modified_s, kDeadAfterS);
 }
 
+// Where age alone tells, most are young and need not be opened for it.
+bool may_be_dead(const TrustedDirectory& statistics, const std::string& file,
+                 bool locks_tell) noexcept {
+  struct stat status {};
+  if (locks_tell || ::fstatat(statistics.fd.get(), file.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+    return true;
+  return is_older_than(status.st_mtim.tv_sec, kDeadAfterS);
+}
+
 bool remove_at(const TrustedDirectory& statistics, const std::string& file) noexcept {
   return ::unlinkat(statistics.fd.get(), file.c_str(), 0) == 0 || errno == ENOENT;
 }
@@ -112,7 +121,9 @@ class Folder {
     names.resize(std::min(names.size(), kMaxFolded));
     for (std::string& name : names) {
       if (total_.folded.contains(name) || total_.folded.size() >= kMaxRecordFolded) continue;
-      const StoredRecord stored = read_stored(statistics_, with_suffix(name, kStatisticsSuffix));
+      const std::string file = with_suffix(name, kStatisticsSuffix);
+      if (!may_be_dead(statistics_, file, locks_tell_)) continue;
+      const StoredRecord stored = read_stored(statistics_, file);
       if (stored.error != 0 || !is_dead(stored, locks_tell_)) continue;
       if (stored.record) total_.counts.add(stored.record->counts);
       else total_.counts.add(kLostRecords, 1);

@@ -17,6 +17,7 @@
 
 #include "base/file.hpp"
 #include "base/hex.hpp"
+#include "cache/lock_place.hpp"
 #include "cache/statistics.hpp"
 
 namespace jit::inline v1 {
@@ -97,8 +98,10 @@ StoredRecord read_stored(const TrustedDirectory& statistics, const std::string& 
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (attempt != 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     stored = read_once(statistics, file);
-    const bool again = stored.error == ESTALE || (stored.error == 0 && !stored.record);
-    if (!again) break;
+    const bool damaged = stored.error == 0 && !stored.record;
+    if (!damaged && stored.error != ESTALE) break;
+    // Nobody writes any more, so it stays as it is.
+    if (damaged && stored.holder == LockHolder::kNobody && has_local_locks(statistics)) break;
   }
   return stored;
 }

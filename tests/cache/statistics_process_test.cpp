@@ -1,12 +1,16 @@
 // Many processes count, fold and are killed at once; the sum stays between what was surely written
 // and what may have been.
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <catch2/catch_test_macros.hpp>
+#include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <new>
 #include <random>
 
@@ -100,4 +104,21 @@ TEST_CASE("eight processes fold many files and are killed at random moments: the
   while (fold_statistics(directory).folded != 0) continue;
   CHECK(read_statistics(directory).all.at("memory_hits") == counted);
   ::munmap(&shared, sizeof(Shared));
+}
+
+TEST_CASE("damaged files of the dead hold up nobody") {
+  const Folder folder;
+  const Directory directory({.root = folder.path()});
+  REQUIRE(StatisticsFile(directory).write(hits(1)) == 0);
+  constexpr int kFiles = 200;  // a loss of power leaves such: empty
+  for (int i = 0; i < kFiles; ++i) {
+    const std::filesystem::path path = folder / "v1/stats" / fmt::format("{:016x}.stats", i);
+    UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)).reset();
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK(read_statistics(directory).skipped == kFiles);
+  CHECK(fold_statistics(directory).folded == kFiles + 1);
+  // Far more than it takes, far less than a few milliseconds of waiting for each of them, twice.
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(4 * kFiles));
+  CHECK(read_statistics(directory).all.at(kLostRecords) == kFiles);
 }

@@ -36,7 +36,6 @@ StatisticsRecorder::StatisticsRecorder(const Directory* directory, Collect colle
 }
 
 StatisticsRecorder::~StatisticsRecorder() {
-  leave();
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -44,9 +43,10 @@ StatisticsRecorder::~StatisticsRecorder() {
   wake_->notify_all();
   if (thread_ != nullptr) {
     thread_->join();
-    delete thread_;
+    delete std::exchange(thread_, nullptr);
   }
   write();
+  leave();  // only now: a child of a fork amid the write would keep its locks
   delete wake_;
 }
 
@@ -67,7 +67,11 @@ void StatisticsRecorder::write() noexcept {
 }
 
 void StatisticsRecorder::start() noexcept {
-  const std::lock_guard lock(mutex_);
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock) {
+    started_ = false;  // somebody writes, to a disk that may hang: nobody waits for it here
+    return;
+  }
   if (!stopping_) thread_ = make_quiet_thread([this] { loop(); });
 }
 

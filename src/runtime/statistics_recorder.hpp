@@ -20,8 +20,8 @@ struct RecorderTimes {
 };
 
 // StatisticsRecorder writes when it is told to, when it ends, when the process exits, and every ten
-// seconds if something has changed; that takes a thread, which a process that ends within a second
-// never starts. It writes nothing where nothing was counted, and nothing at all without a directory
+// seconds if something has changed; that takes a thread, which starts with the first tick after a
+// second: a process that ends sooner, or never ticks again, has none. It writes nothing where nothing was counted, and nothing at all without a directory
 // that may be written to. A failure to write is nobody's news: the next write says it all.
 //
 // Threads: any. Fork: the child counts from zero, into a file of its own.
@@ -36,7 +36,7 @@ class StatisticsRecorder final : private ForkAware {
   ~StatisticsRecorder() override;  // writes
 
   // Says that time has passed and that some of it may be spent here: a few nanoseconds, once the
-  // start of a thread. Writes nothing.
+  // start of a thread. Writes nothing and waits for nobody.
   void tick() noexcept;
 
   // Writes what has changed. Cost: two system calls; the first time some 20, and a fold may be due.

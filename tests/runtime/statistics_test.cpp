@@ -279,6 +279,29 @@ TEST_CASE("what processes counted is there after they exit, are killed, or forke
   ::setenv("ASAN_OPTIONS", options.c_str(), 1);
 }
 
+TEST_CASE("a tick waits for no write, and comes again after it") {
+  using std::chrono::milliseconds;
+  const Scene scene;
+  const Directory directory({.root = scene.options.cache_dir});
+  std::atomic<bool> hangs{true};
+  std::atomic<int> collected{0};
+  StatisticsRecorder recorder(&directory,
+                              [&] {
+                                ++collected;
+                                while (hangs) std::this_thread::sleep_for(milliseconds(1));
+                                return Counts();
+                              },
+                              {milliseconds(0), milliseconds(1)});
+  std::jthread writer([&] { recorder.write(); });
+  while (collected != 1) std::this_thread::sleep_for(milliseconds(1));
+  recorder.tick();  // would wait for ever
+  hangs = false;
+  writer.join();
+  CHECK(collected == 1);
+  recorder.tick();
+  while (collected < 3) std::this_thread::sleep_for(milliseconds(1));
+}
+
 TEST_CASE("a process that goes on is written in the background, one that is young is not") {
   using std::chrono::milliseconds;
   const Scene scene;

@@ -166,7 +166,7 @@ constexpr std::array kSteps{
                "lib/cubinet/nvrtc where it is installed, build/nvrtc where it was built",
                add_own},
     SearchStep{"the system's toolkit: /usr/local/cuda, /opt/cuda", add_usual},
-    SearchStep{"its others: /usr/local/cuda-*, /opt/cuda-*; its library directories", add_system},
+    SearchStep{"its others: /usr/local/cuda*, /opt/cuda*; its library directories", add_system},
     SearchStep{"NVIDIA's Python wheels of $VIRTUAL_ENV, $CONDA_PREFIX, the user and the system",
                add_python}};
 

@@ -21,8 +21,9 @@ struct RecorderTimes {
 
 // StatisticsRecorder writes when it is told to, when it ends, when the process exits, and every ten
 // seconds if something has changed; that takes a thread, which starts with the first tick after a
-// second: a process that ends sooner, or never ticks again, has none. It writes nothing where nothing was counted, and nothing at all without a directory
-// that may be written to. A failure to write is nobody's news: the next write says it all.
+// second: a process that ends sooner, or never ticks again, has none. It writes nothing where
+// nothing was counted, and nothing at all without a directory that may be written to. A failure to
+// write is nobody's news: the next write says it all.
 //
 // Threads: any. Fork: the child counts from zero, into a file of its own.
 class StatisticsRecorder final : private ForkAware {

@@ -6,8 +6,8 @@
 //
 // A NaN counts for nothing in absmax, and infinities as the largest finite fp32: a scale is always
 // finite, normal and above 2^-43. The largest finite magnitude of a group gets the code of 448
-// exactly, if it is 1e-10 or more: the product is off by at most 3 units of fp32, while 448 takes all
-// from 432 upwards.
+// exactly, if it is 1e-10 or more: the product is off by at most 3 units of fp32, while 448 takes
+// all from 432 upwards.
 //
 // Power-of-two scales (UE8M0): the smallest power of two that is not below absmax / 448, found in
 // the bits of the fp32, without a logarithm. A quotient that is a power of two stays as it is. The

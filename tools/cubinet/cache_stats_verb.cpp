@@ -126,7 +126,8 @@ class CacheStatsVerb final : public Verb {
             "  cubinet cache stats --reset\n"
             "\n"
             "Counts processes that run and that have ended, since the last reset; one that runs\n"
-            "writes every ten seconds, one that is killed loses what came since. What a CallSite\n"
+            "writes what it counted from time to time, and at its end; one that is killed loses\n"
+            "what came since, ten seconds as a rule. What a CallSite\n"
             "serves is not counted. Memory: what the processes that run have loaded."};
   }
   void declare(Arguments& arguments) override {

@@ -1,16 +1,17 @@
 // Runtimes behind C handles.
 #include <unistd.h>
 
-#include <cstdlib>
 #include <utility>
 
 #include "c_abi/c_abi_fixture.hpp"
 #include "jit/version.hpp"
+#include "support/environment_variable.hpp"
 
 namespace jit {
 namespace {
 
 using testing::CScene;
+using testing::EnvironmentVariable;
 using testing::last_error_says;
 
 TEST_CASE("the versions are those of the headers") {
@@ -40,27 +41,15 @@ TEST_CASE("every option that cannot be right is refused by name") {
   }
 }
 
-// A variable that is set for the length of a test.
-class Variable {
- public:
-  Variable(const char* name, const char* value) : name_(name) { ::setenv(name, value, 1); }
-  ~Variable() { ::unsetenv(name_); }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-
- private:
-  const char* name_;
-};
-
 TEST_CASE("the environment is read into options that can be changed") {
-  const Variable cache("CUBINET_CACHE_DIR", "/somewhere");
-  const Variable mode("CUBINET_MODE", "frozen");
-  const Variable path("CUBINET_TEMPLATE_PATH", "/a:/b");
-  const Variable timeout("CUBINET_LOCK_TIMEOUT_MS", "0");
-  const Variable trust("CUBINET_TRUST", "group");
-  const Variable log("CUBINET_LOG", "off");
-  const Variable cap("CUBINET_CACHE_MAX_SIZE", "none");
-  const Variable floor("CUBINET_CACHE_MIN_FREE", "0");
+  const EnvironmentVariable cache("CUBINET_CACHE_DIR", "/somewhere");
+  const EnvironmentVariable mode("CUBINET_MODE", "frozen");
+  const EnvironmentVariable path("CUBINET_TEMPLATE_PATH", "/a:/b");
+  const EnvironmentVariable timeout("CUBINET_LOCK_TIMEOUT_MS", "0");
+  const EnvironmentVariable trust("CUBINET_TRUST", "group");
+  const EnvironmentVariable log("CUBINET_LOG", "off");
+  const EnvironmentVariable cap("CUBINET_CACHE_MAX_SIZE", "none");
+  const EnvironmentVariable floor("CUBINET_CACHE_MIN_FREE", "0");
   cubinet_runtime_options options = cubinet_runtime_options_init();
   REQUIRE(cubinet_runtime_options_from_environment(&options) == CUBINET_OK);
   CHECK(std::string_view(options.cache_dir) == "/somewhere");
@@ -72,7 +61,7 @@ TEST_CASE("the environment is read into options that can be changed") {
   CHECK(options.log_level == CUBINET_LOG_OFF);
   CHECK(options.max_cache_bytes == CUBINET_NO_BOUND);
   CHECK(options.min_free_bytes == CUBINET_NO_BOUND);
-  const Variable wrong("CUBINET_MODE", "sometimes");
+  const EnvironmentVariable wrong("CUBINET_MODE", "sometimes");
   CHECK(cubinet_runtime_options_from_environment(&options) == CUBINET_INVALID_ARGUMENT);
   CHECK(last_error_says("CUBINET_MODE"));
 }
@@ -94,7 +83,7 @@ TEST_CASE("log lines reach the C function with its own pointer") {
 }
 
 TEST_CASE("the shared runtime is one, and destroying it does nothing") {
-  const Variable cache("CUBINET_CACHE_DIR", "none");
+  const EnvironmentVariable cache("CUBINET_CACHE_DIR", "none");
   cubinet_runtime* first = nullptr;
   cubinet_runtime* second = nullptr;
   REQUIRE(cubinet_runtime_shared(&first) == CUBINET_OK);

@@ -1,25 +1,15 @@
 #include <catch2/catch_test_macros.hpp>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "jit/error.hpp"
 #include "jit/runtime.hpp"
+#include "support/environment_variable.hpp"
 
 namespace jit {
 namespace {
 
-// Variable sets an environment variable for its scope.
-class Variable {
- public:
-  Variable(const char* name, const char* value) : name_(name) { ::setenv(name, value, 1); }
-  ~Variable() { ::unsetenv(name_); }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-
- private:
-  const char* name_;
-};
+using testing::EnvironmentVariable;
 
 std::string refusal() {
   try {
@@ -52,23 +42,23 @@ TEST_CASE("a variable that cannot be right is refused with its value and what wa
       {"CUBINET_CACHE_MIN_FREE", "-1", "a size such as 4GiB or 500MB, or none"},
   };
   for (const Case& one : kCases) {
-    const Variable variable(one.name, one.value);
+    const EnvironmentVariable variable(one.name, one.value);
     CHECK(refusal() == "read " + std::string(one.name) + ": \"" + one.value +
                            "\" is not valid; expected " + std::string(one.expected));
   }
 }
 
 TEST_CASE("variables become options") {
-  const Variable mode("CUBINET_MODE", "frozen");
-  const Variable toolchain("CUBINET_TOOLCHAIN", "any");
-  const Variable trust("CUBINET_TRUST", "group");
-  const Variable path("CUBINET_TEMPLATE_PATH", "/a::/b:");
-  const Variable timeout("CUBINET_LOCK_TIMEOUT_MS", "250");
-  const Variable directory("CUBINET_CACHE_DIR", "/var/cache/cubinet");
-  const Variable nvrtc("CUBINET_NVRTC", "/opt/nvrtc");
-  const Variable log("CUBINET_LOG", "debug");
-  const Variable cap("CUBINET_CACHE_MAX_SIZE", "512MiB");
-  const Variable floor("CUBINET_CACHE_MIN_FREE", "1GB");
+  const EnvironmentVariable mode("CUBINET_MODE", "frozen");
+  const EnvironmentVariable toolchain("CUBINET_TOOLCHAIN", "any");
+  const EnvironmentVariable trust("CUBINET_TRUST", "group");
+  const EnvironmentVariable path("CUBINET_TEMPLATE_PATH", "/a::/b:");
+  const EnvironmentVariable timeout("CUBINET_LOCK_TIMEOUT_MS", "250");
+  const EnvironmentVariable directory("CUBINET_CACHE_DIR", "/var/cache/cubinet");
+  const EnvironmentVariable nvrtc("CUBINET_NVRTC", "/opt/nvrtc");
+  const EnvironmentVariable log("CUBINET_LOG", "debug");
+  const EnvironmentVariable cap("CUBINET_CACHE_MAX_SIZE", "512MiB");
+  const EnvironmentVariable floor("CUBINET_CACHE_MIN_FREE", "1GB");
   const RuntimeOptions options = RuntimeOptions::from_environment();
   CHECK(options.mode == Mode::kFrozen);
   CHECK(options.toolchain_policy == ToolchainPolicy::kAny);
@@ -84,22 +74,22 @@ TEST_CASE("variables become options") {
 }
 
 TEST_CASE("an empty variable is an absent one") {
-  const Variable mode("CUBINET_MODE", "");
-  const Variable directory("CUBINET_CACHE_DIR", "");
+  const EnvironmentVariable mode("CUBINET_MODE", "");
+  const EnvironmentVariable directory("CUBINET_CACHE_DIR", "");
   CHECK(refusal().empty());
 }
 
 TEST_CASE("the cache has bounds unless they are taken away") {
   CHECK(RuntimeOptions::from_environment().max_cache_bytes == std::uint64_t{4} << 30);
   CHECK_FALSE(RuntimeOptions::from_environment().min_free_bytes);
-  const Variable cap("CUBINET_CACHE_MAX_SIZE", "none");
-  const Variable floor("CUBINET_CACHE_MIN_FREE", "none");
+  const EnvironmentVariable cap("CUBINET_CACHE_MAX_SIZE", "none");
+  const EnvironmentVariable floor("CUBINET_CACHE_MIN_FREE", "none");
   CHECK(RuntimeOptions::from_environment().max_cache_bytes == UINT64_MAX);
   CHECK(RuntimeOptions::from_environment().min_free_bytes == std::uint64_t{0});
 }
 
 TEST_CASE("the cache can be switched off") {
-  const Variable directory("CUBINET_CACHE_DIR", "none");
+  const EnvironmentVariable directory("CUBINET_CACHE_DIR", "none");
   CHECK(RuntimeOptions::from_environment().memory_only);
 }
 

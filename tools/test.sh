@@ -134,7 +134,8 @@ run_toolchain_tests() {
   for folder in "${folders[@]}"; do
     for layer in compile runtime; do
       say "build/release/tests/${layer}_tests with NVRTC ${folder##*/}"
-      CUBINET_NVRTC=$(echo "$folder"/nvidia/*/lib) "build/release/tests/${layer}_tests" '~[slow]' \
+      CUBINET_NVRTC=$(echo "$folder"/nvidia/*/lib) \
+        timeout 300 "build/release/tests/${layer}_tests" '~[slow]' \
         >"build/toolchains/${layer}_tests.log" 2>&1 ||
         { cat "build/toolchains/${layer}_tests.log" && fail "${layer}_tests: NVRTC ${folder##*/}"; }
     done

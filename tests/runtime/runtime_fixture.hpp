@@ -63,7 +63,7 @@ class Scene {
     options.log_level = LogLevel::kInfo;
   }
 
-  // Makes the primary context of a device current on this thread.
+  // Makes the primary context of a device current on this thread. Threads: the Scene's own alone.
   void use(int device) {
     if (!driver_) driver_ = Driver::open(JIT_TEST_FAKE_CUDA, nullptr);
     REQUIRE(driver_);

@@ -214,10 +214,8 @@ TEST_CASE("waiting for another thread's kernel is a hit in memory") {
   {
     std::vector<std::jthread> callers;
     for (int i = 0; i < 4; ++i) {
-      callers.emplace_back([&] {
-        scene.use(0);
-        runtime.get_kernel("tiny", tiny_constants());
-      });
+      callers.emplace_back(
+          [&] { runtime.get_kernel("tiny", tiny_constants(), {}, {.device = 0}); });
     }
   }
   CHECK(runtime.stats().misses == 1);

@@ -5,6 +5,8 @@
 #include "jit/error.hpp"      // IWYU pragma: export
 #include "jit/kernel.hpp"     // IWYU pragma: export
 #include "jit/log.hpp"        // IWYU pragma: export
+#include "jit/options.hpp"    // IWYU pragma: export
 #include "jit/runtime.hpp"    // IWYU pragma: export
+#include "jit/stats.hpp"      // IWYU pragma: export
 #include "jit/value.hpp"      // IWYU pragma: export
 #include "jit/version.hpp"    // IWYU pragma: export

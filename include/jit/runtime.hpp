@@ -1,7 +1,6 @@
 // Runtime: templates, compiler, cache and loaded kernels of one process.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -11,117 +10,14 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "jit/abi.hpp"
 #include "jit/kernel.hpp"
-#include "jit/log.hpp"
+#include "jit/options.hpp"
+#include "jit/stats.hpp"
 #include "jit/value.hpp"
 
 namespace jit::inline v1 {
-
-// What a miss in the cache does.
-enum class Mode : std::uint8_t {
-  kAuto,      // compile it and publish it
-  kReadOnly,  // compile it, write nothing to disk
-  kFrozen,    // an error that names the signature, the nearest entry and the command to add it
-};
-
-// Which compiler's output may answer for the compiler at hand.
-enum class ToolchainPolicy : std::uint8_t {
-  kExact,    // the very same build of NVRTC; any release where no NVRTC is installed
-  kRelease,  // the same major.minor release
-  kAny,      // whatever the driver can load
-};
-
-// Line tables or full debug information in the cubin; a kernel with other debug information is
-// another entry in the cache.
-enum class Debug : std::uint8_t { kNone, kLineInfo, kFull };
-
-// KernelOptions are rarely needed per-call options of get_kernel.
-struct KernelOptions {
-  int device = -1;  // ordinal; -1 is the current context's device
-  Debug debug = Debug::kNone;
-};
-
-// RuntimeOptions configure a Runtime of one's own. The process-wide default takes the same from
-// CUBINET_* variables, read once at its first use; a Runtime made from plain RuntimeOptions{} reads
-// no CUBINET_* variable.
-struct RuntimeOptions {
-  // Directory of cached kernels (CUBINET_CACHE_DIR). Empty: $XDG_CACHE_HOME/cubinet, else
-  // ~/.cache/cubinet, else /tmp/cubinet-<uid>. Created with mode 0700.
-  std::filesystem::path cache_dir;
-  // Keep kernels in memory only; touch no disk (CUBINET_CACHE_DIR=none).
-  bool memory_only = false;
-  Mode mode = Mode::kAuto;                                     // CUBINET_MODE
-  ToolchainPolicy toolchain_policy = ToolchainPolicy::kExact;  // CUBINET_TOOLCHAIN
-  // Directory trusted although its group may write to it (CUBINET_TRUST=group).
-  bool trust_group = false;
-  // Directories whose templates override shipped ones (CUBINET_TEMPLATE_PATH, ':'-separated).
-  std::vector<std::filesystem::path> template_path;
-  // libnvrtc or a directory that holds it (CUBINET_NVRTC). Empty: search.
-  std::filesystem::path nvrtc;
-  // libcuda (CUBINET_DRIVER). Empty: libcuda.so.1.
-  std::filesystem::path driver;
-  // Where toolkit headers that a template lists are found (CUDA_HOME). Empty: search.
-  std::filesystem::path cuda_home;
-  // Where reproductions of failed compiles are kept (CUBINET_FAILED_DIR). Empty:
-  // <cache_dir>/failed; none where the Runtime writes nothing.
-  std::filesystem::path reproduction_dir;
-  // Longest wait for another process that compiles the same kernel; then this one compiles too
-  // (CUBINET_LOCK_TIMEOUT_MS). More than a year is a year.
-  std::chrono::milliseconds lock_timeout{30'000};
-  // What the cache directory may take on disk (CUBINET_CACHE_MAX_SIZE); UINT64_MAX: as much as
-  // there is. Entries used longest ago are removed in the background when a publish makes it more.
-  std::uint64_t max_cache_bytes = std::uint64_t{4} << 30;
-  // Free space that the cache leaves to others (CUBINET_CACHE_MIN_FREE). Unset: 256 MiB, but at
-  // most a twentieth of the file system. A kernel that finds no room is served and not kept.
-  std::optional<std::uint64_t> min_free_bytes;
-  // Receives the library's lines; empty: stderr. Lines below the level are not made at all
-  // (CUBINET_LOG=debug, info, warning, error or off).
-  LogSink log_sink;
-  LogLevel log_level = LogLevel::kWarning;
-
-  // The options that CUBINET_* variables describe.
-  // Errors: kInvalidArgument names the variable, its value and what was expected.
-  JIT_EXPORT static RuntimeOptions from_environment();
-};
-
-// A number and what it counts.
-struct NamedCount {
-  std::string_view name;
-  std::uint64_t count = 0;
-};
-
-// Stats count what a Runtime did; each number only grows. `cubinet cache stats` adds them up over
-// all processes that used a cache directory.
-//
-// A request ends as a hit in memory, a hit on disk or a miss, or as an error that came before it
-// was looked up.
-struct Stats {
-  // Served from memory, or by another caller's work on the same kernel. What a CallSite serves is
-  // not counted.
-  std::uint64_t memory_hits = 0;
-  std::uint64_t memory_kernels = 0;  // loaded so far; they stay loaded
-  std::uint64_t memory_bytes = 0;    // of their cubins
-  std::uint64_t disk_hits = 0;
-  std::uint64_t misses = 0;  // not in memory and not on disk
-  // Why, each name once, also those that did not happen: absent, other_toolchain,
-  // newer_than_driver, damaged, unreadable, refused, forbidden. A miss of a Runtime that keeps
-  // kernels in memory only has no name.
-  std::vector<NamedCount> named_misses;
-  std::uint64_t compiles = 0;  // compiler runs that succeeded
-  std::uint64_t compile_failures = 0;
-  std::uint64_t compile_us = 0;  // Units: microseconds, of the compiles
-  std::uint64_t saved_us = 0;    // Units: microseconds, that hits on disk once took to compile
-  std::uint64_t published = 0;
-  std::uint64_t publish_failures = 0;  // disk full, read-only, ...: the kernel was served
-  std::uint64_t quarantined = 0;       // damaged entries moved aside
-  std::uint64_t lock_waits = 0;        // waits for another process
-  std::uint64_t lock_timeouts = 0;
-  std::uint64_t evicted = 0;  // entries removed to keep the cache within its bounds
-  std::uint64_t evicted_bytes = 0;
-};
 
 // What precompile did for one kernel.
 struct PrecompileReport {

@@ -1,11 +1,14 @@
 set(CUBINET_SOURCES_RUNTIME
+    artifact_compile.cpp
     artifact_source.cpp
+    background.cpp
     call_site.cpp
     devices.cpp
     fork_support.cpp
     frozen_miss.cpp
     housekeeper.cpp
     hit_counter.cpp
+    impl.cpp
     memory_tier.cpp
     options.cpp
     owned_request.cpp

@@ -38,6 +38,12 @@ struct ArtifactFacts {
   double compile_ms = 0;
   auto operator<=>(const ArtifactFacts&) const = default;
   std::uint32_t spill_bytes() const noexcept { return spill_store_bytes + spill_load_bytes; }
+  // Units: microseconds. 0 for a time that cannot be: it may come from a file.
+  std::uint64_t compile_us() const noexcept {
+    constexpr double kMostMs = 1e9;
+    return compile_ms > 0 && compile_ms < kMostMs ? static_cast<std::uint64_t>(compile_ms * 1000)
+                                                  : 0;
+  }
 };
 
 // Artifact is a checked, loadable cubin with its facts.

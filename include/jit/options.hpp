@@ -1,0 +1,82 @@
+// RuntimeOptions: how a Runtime finds, keeps and makes kernels.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "jit/abi.hpp"
+#include "jit/log.hpp"
+
+namespace jit::inline v1 {
+
+// What a miss in the cache does.
+enum class Mode : std::uint8_t {
+  kAuto,      // compile it and publish it
+  kReadOnly,  // compile it, write nothing to disk
+  kFrozen,    // an error that names the signature, the nearest entry and the command to add it
+};
+
+// Which compiler's output may answer for the compiler at hand.
+enum class ToolchainPolicy : std::uint8_t {
+  kExact,    // the very same build of NVRTC; any release where no NVRTC is installed
+  kRelease,  // the same major.minor release
+  kAny,      // whatever the driver can load
+};
+
+// Line tables or full debug information in the cubin; a kernel with other debug information is
+// another entry in the cache.
+enum class Debug : std::uint8_t { kNone, kLineInfo, kFull };
+
+// KernelOptions are rarely needed per-call options of get_kernel.
+struct KernelOptions {
+  int device = -1;  // ordinal; -1 is the current context's device
+  Debug debug = Debug::kNone;
+};
+
+// RuntimeOptions configure a Runtime of one's own. The process-wide default takes the same from
+// CUBINET_* variables, read once at its first use; a Runtime made from plain RuntimeOptions{} reads
+// no CUBINET_* variable.
+struct RuntimeOptions {
+  // Directory of cached kernels (CUBINET_CACHE_DIR). Empty: $XDG_CACHE_HOME/cubinet, else
+  // ~/.cache/cubinet, else /tmp/cubinet-<uid>. Created with mode 0700.
+  std::filesystem::path cache_dir;
+  // Keep kernels in memory only; touch no disk (CUBINET_CACHE_DIR=none).
+  bool memory_only = false;
+  Mode mode = Mode::kAuto;                                     // CUBINET_MODE
+  ToolchainPolicy toolchain_policy = ToolchainPolicy::kExact;  // CUBINET_TOOLCHAIN
+  // Directory trusted although its group may write to it (CUBINET_TRUST=group).
+  bool trust_group = false;
+  // Directories whose templates override shipped ones (CUBINET_TEMPLATE_PATH, ':'-separated).
+  std::vector<std::filesystem::path> template_path;
+  // libnvrtc or a directory that holds it (CUBINET_NVRTC). Empty: search.
+  std::filesystem::path nvrtc;
+  // libcuda (CUBINET_DRIVER). Empty: libcuda.so.1.
+  std::filesystem::path driver;
+  // Where toolkit headers that a template lists are found (CUDA_HOME). Empty: search.
+  std::filesystem::path cuda_home;
+  // Where reproductions of failed compiles are kept (CUBINET_FAILED_DIR). Empty:
+  // <cache_dir>/failed; none where the Runtime writes nothing.
+  std::filesystem::path reproduction_dir;
+  // Longest wait for another process that compiles the same kernel; then this one compiles too
+  // (CUBINET_LOCK_TIMEOUT_MS). More than a year is a year.
+  std::chrono::milliseconds lock_timeout{30'000};
+  // What the cache directory may take on disk (CUBINET_CACHE_MAX_SIZE); UINT64_MAX: as much as
+  // there is. Entries used longest ago are removed in the background when a publish makes it more.
+  std::uint64_t max_cache_bytes = std::uint64_t{4} << 30;
+  // Free space that the cache leaves to others (CUBINET_CACHE_MIN_FREE). Unset: 256 MiB, but at
+  // most a twentieth of the file system. A kernel that finds no room is served and not kept.
+  std::optional<std::uint64_t> min_free_bytes;
+  // Receives the library's lines; empty: stderr. Lines below the level are not made at all
+  // (CUBINET_LOG=debug, info, warning, error or off).
+  LogSink log_sink;
+  LogLevel log_level = LogLevel::kWarning;
+
+  // The options that CUBINET_* variables describe.
+  // Errors: kInvalidArgument names the variable, its value and what was expected.
+  JIT_EXPORT static RuntimeOptions from_environment();
+};
+
+}  // namespace jit::inline v1

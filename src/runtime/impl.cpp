@@ -1,0 +1,153 @@
+// What every path of a Runtime shares: its making, the look into memory, loads, counts.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cache/statistics.hpp"
+#include "compile/compile_gate.hpp"
+#include "runtime/runtime_impl.hpp"
+
+namespace jit::inline v1 {
+namespace {
+
+// A deadline that far away can still be added to a clock.
+RuntimeOptions with_finite_patience(RuntimeOptions options) {
+  constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24 * 365);
+  options.lock_timeout = std::min(options.lock_timeout, kLongest);
+  return options;
+}
+
+}  // namespace
+
+Runtime::Impl::Impl(RuntimeOptions options)
+    : options_(with_finite_patience(std::move(options))),
+      logger_(options_.log_sink, options_.log_level),
+      templates_({options_.template_path, options_.cuda_home}),
+      devices_(options_.driver),
+      source_(options_, logger_),
+      recorder_(source_.directory(), [this] { return counts(); }) {
+  for (const std::filesystem::path& directory : options_.template_path) {
+    std::error_code error;
+    if (std::filesystem::is_directory(directory, error)) continue;
+    logger_.warning(
+        fmt::format("read templates below {}: no such directory; check the template "
+                    "path",
+                    directory.string()));
+  }
+}
+
+// What still works for this Runtime ends before the recorder writes for the last time.
+Runtime::Impl::~Impl() {
+  background_.stop();
+  source_.end_housekeeping();
+}
+
+MemoRequest Runtime::Impl::memo_request(const KernelRequest& request) {
+  return {request.name,
+          request.constants,
+          {request.sizes.begin(), request.sizes.size()},
+          request.options.debug};
+}
+
+detail::LoadedKernel* Runtime::Impl::find_in_memory(const KernelRequest& request) {
+  const SignatureSlot* slot = memo_.find(memo_request(request));
+  if (slot == nullptr || !devices_.ready()) return nullptr;
+  const std::size_t capability = devices_.capability_index(request.options.device);
+  return slot->loaded[capability].load(std::memory_order_acquire);
+}
+
+SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request) {
+  CompileGate::watch_this_thread();
+  const table::Template& tmpl = templates_.find(request.name);
+  SignatureSlot& slot =
+      memory_.slot_of(resolve(tmpl, request.constants, request.sizes), request.options.debug);
+  templates_.mark_served(tmpl.name);
+  memo_.insert(memo_request(request), tmpl, slot);
+  return slot;
+}
+
+Arch Runtime::Impl::arch_for(const Signature& signature, std::size_t capability) {
+  const auto location = source_.toolchain(devices_.driver().version());
+  const Target target = signature.tmpl->target;
+  const ComputeCapability gpu = devices_.capability(capability);
+  Arch arch = choose_arch(target, gpu, std::nullopt);
+  if (location) arch = best_arch(target, gpu, location->id.release).value_or(arch);
+  check_capability(*signature.tmpl, arch);
+  return arch;
+}
+
+LoadResult Runtime::Impl::try_load(const Unit& unit, const Artifact& artifact) {
+  KernelInfo info;
+  info.name = unit.signature->tmpl->name;
+  info.signature = unit.name();
+  info.symbol = artifact.symbol;
+  info.arch = unit.arch.text();
+  info.toolchain = artifact.toolchain.text();
+  info.params_bytes = artifact.facts.params_bytes;
+  info.registers = artifact.facts.registers;
+  info.smem_bytes = artifact.facts.smem_bytes;
+  info.spill_bytes = artifact.facts.spill_bytes();
+  info.max_threads = artifact.facts.max_threads;
+  for (std::size_t i = 0; i < unit.signature->values.size(); ++i) {
+    info.constants.push_back({unit.signature->tmpl->constants[i].name, unit.signature->values[i]});
+  }
+  LoadResult result = load_kernel(devices_.driver(), artifact, std::move(info));
+  if (result.outcome == LoadOutcome::kLoaded) {
+    kernels_loaded_.fetch_add(1, std::memory_order_relaxed);
+    bytes_loaded_.fetch_add(artifact.cubin.size(), std::memory_order_relaxed);
+  }
+  return result;
+}
+
+Stats Runtime::Impl::stats() const {
+  Stats stats = source_.stats();
+  stats.memory_hits = hits_.total();
+  stats.memory_kernels = kernels_loaded_.load(std::memory_order_relaxed);
+  stats.memory_bytes = bytes_loaded_.load(std::memory_order_relaxed);
+  return stats;
+}
+
+Counts Runtime::Impl::counts() const {
+  const Stats stats = this->stats();
+  Counts counts;
+  const NamedCount all[] = {{"memory_hits", stats.memory_hits},
+                            {"memory_kernels", stats.memory_kernels},
+                            {"memory_bytes", stats.memory_bytes},
+                            {"disk_hits", stats.disk_hits},
+                            {"misses", stats.misses},
+                            {"compiles", stats.compiles},
+                            {"compile_failures", stats.compile_failures},
+                            {"compile_us", stats.compile_us},
+                            {"saved_us", stats.saved_us},
+                            {"published", stats.published},
+                            {"publish_failures", stats.publish_failures},
+                            {"quarantined", stats.quarantined},
+                            {"evicted", stats.evicted},
+                            {"evicted_bytes", stats.evicted_bytes},
+                            {"lock_waits", stats.lock_waits},
+                            {"lock_timeouts", stats.lock_timeouts}};
+  for (const NamedCount& count : all) counts.add(count.name, count.count);
+  for (const NamedCount& miss : stats.named_misses) {
+    counts.add(std::string(kMissPrefix).append(miss.name), miss.count);
+  }
+  return counts;
+}
+
+Kernel Runtime::Impl::ready(detail::LoadedKernel& kernel, const KernelOptions& options) {
+  if (options.device < 0) {
+    kernel.prepare_if_current();
+  } else if (!kernel.is_prepared_for(options.device)) {
+    const auto scope = scope_of(options);
+    kernel.prepare();
+    kernel.set_prepared_for(options.device);
+  }
+  return kernel.view();
+}
+
+std::unique_ptr<ContextScope> Runtime::Impl::scope_of(const KernelOptions& options) {
+  Driver& driver = devices_.driver();
+  if (options.device < 0 || driver.current_device() == options.device) return nullptr;
+  return std::make_unique<ContextScope>(driver, driver.primary_context(options.device));
+}
+
+}  // namespace jit::inline v1

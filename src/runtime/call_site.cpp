@@ -1,39 +1,36 @@
 #include "jit/call_site.hpp"
 
-#include <deque>
 #include <mutex>
 
-#include "runtime/owned_request.hpp"
+#include "jit/kernel_spec.hpp"
 #include "runtime/runtime_impl.hpp"
 
 namespace jit::inline v1 {
 
 struct CallSite::Request {
-  Request(Runtime* runtime_, std::string_view name, std::span<const Constant> constants,
-          const Sizes& sizes, const KernelOptions& options)
-      : runtime(runtime_), owned(name, constants, sizes, options) {}
+  Request(Runtime* runtime_, KernelSpec spec_) : runtime(runtime_), spec(std::move(spec_)) {}
 
   Runtime* runtime;  // null: the process-wide one, which is not made before it is needed
-  OwnedRequest owned;
+  KernelSpec spec;
   std::mutex mutex;
   Kernel kernel;
 };
 
 CallSite::CallSite(std::string_view name, std::initializer_list<Constant> constants,
                    const Sizes& sizes, const KernelOptions& options)
-    : request_(std::make_unique<Request>(
-          nullptr, name, std::span<const Constant>(constants.begin(), constants.size()), sizes,
-          options)) {}
+    : request_(std::make_unique<Request>(nullptr, KernelSpec(name, constants, sizes, options))) {}
 
 CallSite::CallSite(Runtime& runtime, std::string_view name, std::span<const Constant> constants,
                    const Sizes& sizes, const KernelOptions& options)
-    : request_(std::make_unique<Request>(&runtime, name, constants, sizes, options)) {}
+    : request_(std::make_unique<Request>(&runtime, KernelSpec(name, constants, sizes, options))) {}
 
 CallSite::~CallSite() = default;
 
 Kernel CallSite::kernel_slowly() const {
   Runtime& runtime = request_->runtime != nullptr ? *request_->runtime : Runtime::shared();
-  const Kernel kernel = request_->owned.get_from(runtime);
+  const KernelSpec& spec = request_->spec;
+  const Kernel kernel =
+      runtime.get_kernel(spec.name(), spec.constants(), spec.sizes(), spec.options());
   // With GPUs of several capabilities the answer depends on the current context each time.
   if (!runtime.impl().devices().homogeneous()) return kernel;
   const std::lock_guard lock(request_->mutex);

@@ -11,7 +11,6 @@ set(CUBINET_SOURCES_RUNTIME
     impl.cpp
     memory_tier.cpp
     options.cpp
-    owned_request.cpp
     request_memo.cpp
     runtime.cpp
     statistics_recorder.cpp

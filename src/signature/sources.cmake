@@ -4,6 +4,7 @@ set(CUBINET_SOURCES_SIGNATURE
     include_scan.cpp
     json_cursor.cpp
     json_document.cpp
+    kernel_spec.cpp
     key.cpp
     manifest.cpp
     manifest_declarations.cpp

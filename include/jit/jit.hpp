@@ -7,6 +7,7 @@
 #include "jit/kernel_spec.hpp"  // IWYU pragma: export
 #include "jit/log.hpp"          // IWYU pragma: export
 #include "jit/options.hpp"      // IWYU pragma: export
+#include "jit/recording.hpp"    // IWYU pragma: export
 #include "jit/runtime.hpp"      // IWYU pragma: export
 #include "jit/stats.hpp"        // IWYU pragma: export
 #include "jit/value.hpp"        // IWYU pragma: export

@@ -11,6 +11,7 @@ set(CUBINET_SOURCES_RUNTIME
     impl.cpp
     memory_tier.cpp
     options.cpp
+    recording_replay.cpp
     request_memo.cpp
     runtime.cpp
     statistics_recorder.cpp

@@ -9,6 +9,8 @@ set(CUBINET_SOURCES_SIGNATURE
     manifest.cpp
     manifest_declarations.cpp
     manifest_json.cpp
+    recorded_request.cpp
+    recording.cpp
     selection.cpp
     signature.cpp
     template_directory.cpp

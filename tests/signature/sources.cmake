@@ -5,5 +5,6 @@ set(CUBINET_TESTS_SIGNATURE
     key_test.cpp
     manifest_test.cpp
     nvrtc_include_test.cpp
+    recording_test.cpp
     resolve_test.cpp
     values_test.cpp)

@@ -38,6 +38,9 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   std::optional<Kernel> try_get(const KernelRequest& request);
   void prefetch(const KernelRequest& request);
   PrecompileReport precompile(const Signature& signature, Arch arch, Debug debug);
+  // The same; nullopt, at once, where another process is at it.
+  std::optional<PrecompileReport> try_precompile(const Signature& signature, Arch arch,
+                                                 Debug debug);
 
   const RuntimeOptions& options() const noexcept { return options_; }
   TemplateRegistry& templates() noexcept { return templates_; }
@@ -84,6 +87,10 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
                                                             std::string_view& miss);
   // Errors: those of a miss that the mode forbids to compile, or that no driver here could load.
   void require_compilable(const Unit& unit, std::string_view miss);
+  std::optional<PrecompileReport> precompile(const Signature& signature, Arch arch, Debug debug,
+                                             Patience patience);
+  // Errors: those of a miss that may not be compiled, or not be kept.
+  void require_keepable(const Unit& unit, std::string_view miss);
   LoadResult try_load(const Unit& unit, const Artifact& artifact);
   Kernel ready(detail::LoadedKernel& kernel, const KernelOptions& options);
 

@@ -12,6 +12,7 @@ set(CUBINET_SOURCES_RUNTIME
     memory_tier.cpp
     options.cpp
     recording_replay.cpp
+    precompile.cpp
     request_memo.cpp
     runtime.cpp
     statistics_recorder.cpp

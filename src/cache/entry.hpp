@@ -1,12 +1,12 @@
 // Entry: one cached artefact as one self-verifying file.
 //
-// The format, version 1; every integer is little-endian, every offset is in bytes:
+// The format, version 2; every integer is little-endian, every offset is in bytes:
 //
 //   entry    = header metadata cubin checksum
-//   header   =                      -- 160 bytes
+//   header   =                      -- 240 bytes
 //     0  magic            8 bytes   -- 89 'C' 'B' 'N' 0d 0a 1a 0a: shows text-mode copies
-//     8  format version   u32       -- 1
-//    12  header bytes     u32       -- 160
+//     8  format version   u32       -- 2
+//    12  header bytes     u32       -- 240
 //    16  file bytes       u64       -- all of it, checksum included
 //    24  metadata bytes   u32
 //    28  cubin bytes      u32       -- 1 .. 64 MiB
@@ -19,11 +19,19 @@
 //                                   -- serialized wgmma, params bytes, max threads
 //   120  compile time     f64       -- milliseconds
 //   128  epoch            u64
-//   136  string bytes     u32 x 4   -- symbol, signature, name, producer; each at most 64 KiB
-//   152  bundle files     u32       -- at most 4096
-//   156  reserved         u32       -- 0
-//   metadata = symbol signature name producer { path-bytes:u32 path sha256:32 }*
+//   136  string bytes     u32 x 5   -- symbol, signature, name, producer, NVRTC version; each at
+//                                   -- most 64 KiB
+//   156  bundle files     u32       -- at most 4096
+//   160  options          u32       -- at most 256
+//   164  key format       u32       -- kKeyFormatVersion of its maker
+//   168  unit digest      32 bytes  -- SHA-256 of the rendered unit
+//   200  bundle digest    32 bytes
+//   232  reserved         u64       -- 0
+//   metadata = symbol signature name producer nvrtc-version
+//              { path-bytes:u32 path sha256:32 }* { option-bytes:u32 option }*
 //   checksum = XXH3-128 over everything before it, canonical byte order (16 bytes)
+//
+// Version 1 had no digests, no options and no full version of NVRTC.
 #pragma once
 
 #include <array>
@@ -40,13 +48,14 @@
 
 namespace jit::inline v1 {
 
-inline constexpr std::uint32_t kEntryFormatVersion = 1;
-inline constexpr std::size_t kEntryHeaderBytes = 160;
+inline constexpr std::uint32_t kEntryFormatVersion = 2;
+inline constexpr std::size_t kEntryHeaderBytes = 240;
 inline constexpr std::size_t kEntryChecksumBytes = 16;
 inline constexpr std::size_t kMaxCubinBytes = std::size_t{64} << 20;
 inline constexpr std::size_t kMaxStringBytes = std::size_t{64} << 10;
 inline constexpr std::size_t kMaxMetadataBytes = std::size_t{4} << 20;
 inline constexpr std::size_t kMaxBundleFiles = 4096;
+inline constexpr std::size_t kMaxOptions = 256;
 inline constexpr std::size_t kMaxEntryBytes =
     kEntryHeaderBytes + kMaxMetadataBytes + kMaxCubinBytes + kEntryChecksumBytes;
 
@@ -65,6 +74,11 @@ struct Entry {
   std::string name;      // of the template
   std::string producer;  // "cubinet 0.1.0"
   std::uint64_t epoch = 0;
+  // What its key was taken over, see key.hpp: that is what two entries are compared by.
+  std::uint32_t key_format = kKeyFormatVersion;
+  std::array<std::uint8_t, 32> unit_sha256{};
+  std::array<std::uint8_t, 32> bundle_sha256{};
+  std::vector<std::string> options;  // of the compiler, in their canonical order
   std::vector<FileDigest> bundle_files;
 };
 

@@ -10,7 +10,7 @@ namespace jit::inline v1 {
 namespace {
 
 constexpr std::size_t kVersionOffset = 8;
-constexpr std::size_t kStringCount = 4;
+constexpr std::size_t kStringCount = 5;
 
 // Takes little-endian fields off the front; once it runs dry it stays dry and yields zeros.
 class Reader {
@@ -57,17 +57,20 @@ struct Lengths {
   std::uint32_t cubin = 0;
   std::array<std::uint32_t, kStringCount> strings{};
   std::uint32_t bundle_files = 0;
+  std::uint32_t options = 0;
 };
 
 bool consistent(const Lengths& lengths) {
   if (lengths.cubin == 0 || lengths.cubin > kMaxCubinBytes) return false;
   if (lengths.metadata > kMaxMetadataBytes || lengths.bundle_files > kMaxBundleFiles) return false;
+  if (lengths.options > kMaxOptions) return false;
   std::uint64_t strings = 0;
   for (const std::uint32_t length : lengths.strings) {
     if (length > kMaxStringBytes) return false;
     strings += length;
   }
-  const std::uint64_t least = strings + std::uint64_t{lengths.bundle_files} * 36;
+  const std::uint64_t least =
+      strings + std::uint64_t{lengths.bundle_files} * 36 + std::uint64_t{lengths.options} * 4;
   if (least > lengths.metadata) return false;
   return lengths.file ==
          kEntryHeaderBytes + lengths.metadata + std::uint64_t{lengths.cubin} + kEntryChecksumBytes;
@@ -112,7 +115,11 @@ Lengths read_header(Reader& in, Entry& entry) {
   entry.epoch = in.integer<std::uint64_t>();
   for (std::uint32_t& length : lengths.strings) length = in.integer<std::uint32_t>();
   lengths.bundle_files = in.integer<std::uint32_t>();
-  in.raw(sizeof(std::uint32_t));
+  lengths.options = in.integer<std::uint32_t>();
+  entry.key_format = in.integer<std::uint32_t>();
+  in.fill(entry.unit_sha256);
+  in.fill(entry.bundle_sha256);
+  in.raw(sizeof(std::uint64_t));
   return lengths;
 }
 
@@ -127,6 +134,10 @@ bool read_metadata(Reader& in, const Lengths& lengths, Entry& entry) {
     file.path = metadata.text(metadata.integer<std::uint32_t>());
     metadata.fill(file.sha256);
     entry.bundle_files.push_back(std::move(file));
+  }
+  entry.options.reserve(lengths.options);
+  for (std::uint32_t i = 0; i < lengths.options && !metadata.dry(); ++i) {
+    entry.options.push_back(metadata.text(metadata.integer<std::uint32_t>()));
   }
   return !in.dry() && !metadata.dry() && metadata.left() == 0;
 }

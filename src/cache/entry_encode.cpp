@@ -38,6 +38,7 @@ class Writer {
 // Bytes of the metadata; nullopt if a field exceeds its cap.
 std::optional<std::size_t> metadata_bytes(const Entry& entry) {
   if (entry.bundle_files.size() > kMaxBundleFiles) return std::nullopt;
+  if (entry.options.size() > kMaxOptions) return std::nullopt;
   std::size_t bytes = 0;
   for (const std::string* text : strings_of(entry)) {
     if (text->size() > kMaxStringBytes) return std::nullopt;
@@ -46,6 +47,10 @@ std::optional<std::size_t> metadata_bytes(const Entry& entry) {
   for (const FileDigest& file : entry.bundle_files) {
     if (file.path.size() > kMaxStringBytes) return std::nullopt;
     bytes += sizeof(std::uint32_t) + file.path.size() + file.sha256.size();
+  }
+  for (const std::string& option : entry.options) {
+    if (option.size() > kMaxStringBytes) return std::nullopt;
+    bytes += sizeof(std::uint32_t) + option.size();
   }
   if (bytes > kMaxMetadataBytes) return std::nullopt;
   return bytes;
@@ -74,7 +79,16 @@ void write_header(Writer& out, const Entry& entry, std::size_t metadata, std::si
     out.integer(static_cast<std::uint32_t>(text->size()));
   }
   out.integer(static_cast<std::uint32_t>(entry.bundle_files.size()));
-  out.integer(std::uint32_t{0});
+  out.integer(static_cast<std::uint32_t>(entry.options.size()));
+  out.integer(entry.key_format);
+  out.raw(entry.unit_sha256);
+  out.raw(entry.bundle_sha256);
+  out.integer(std::uint64_t{0});
+}
+
+void write_counted(Writer& out, std::string_view text) {
+  out.integer(static_cast<std::uint32_t>(text.size()));
+  out.raw(text);
 }
 
 }  // namespace
@@ -88,10 +102,10 @@ std::vector<std::byte> encode(const Entry& entry) {
   write_header(out, entry, *metadata, total);
   for (const std::string* text : strings_of(entry)) out.raw(*text);
   for (const FileDigest& file : entry.bundle_files) {
-    out.integer(static_cast<std::uint32_t>(file.path.size()));
-    out.raw(file.path);
+    write_counted(out, file.path);
     out.raw(file.sha256);
   }
+  for (const std::string& option : entry.options) write_counted(out, option);
   out.raw(std::span<const std::byte>(entry.artifact.cubin));
   out.raw(xxh3_128(out.so_far()));
   return out.take();

@@ -12,10 +12,11 @@ namespace jit::inline v1 {
 inline constexpr std::array<std::uint8_t, 8> kEntryMagic = {0x89, 'C',  'B',  'N',
                                                             0x0d, 0x0a, 0x1a, 0x0a};
 
-// symbol, signature, name, producer; `Any` is Entry or const Entry.
+// symbol, signature, name, producer, NVRTC version; `Any` is Entry or const Entry.
 template <class Any>
 auto strings_of(Any& entry) {
-  return std::array{&entry.artifact.symbol, &entry.signature, &entry.name, &entry.producer};
+  return std::array{&entry.artifact.symbol, &entry.signature, &entry.name, &entry.producer,
+                    &entry.artifact.compiler_version};
 }
 
 template <class Any>

@@ -14,6 +14,7 @@
 #include "compile/cubin_check.hpp"
 #include "compile/log_parser.hpp"
 #include "compile/nvrtc.hpp"
+#include "compile/nvrtc_version.hpp"
 #include "compile/private_directory.hpp"
 #include "compile/reproduction.hpp"
 #include "jit/error.hpp"
@@ -117,8 +118,7 @@ NvrtcResult take_cubin(const Nvrtc& nvrtc, NvrtcProgram program, std::vector<std
   return nvrtc.cubin(program, reinterpret_cast<char*>(cubin.data()));
 }
 
-Outcome run_nvrtc(const Nvrtc& nvrtc, const Sources& sources,
-                  std::span<const std::string> options) {
+Outcome run_nvrtc(Nvrtc& nvrtc, const Sources& sources, std::span<const std::string> options) {
   const auto texts = pointers_to(sources.texts);
   const auto names = pointers_to(sources.names);
   const auto flags = pointers_to(options);
@@ -133,13 +133,14 @@ Outcome run_nvrtc(const Nvrtc& nvrtc, const Sources& sources,
   outcome.log = take_log(nvrtc, program.get());
   if (outcome.result == kNvrtcSuccess) {
     outcome.result = take_cubin(nvrtc, program.get(), outcome.cubin);
+    if (nvrtc.full_version.empty()) nvrtc.full_version = version_of(nvrtc, program.get());
   }
   const auto spent = std::chrono::steady_clock::now() - start;
   outcome.compile_ms = std::chrono::duration<double, std::milli>(spent).count();
   return outcome;
 }
 
-Outcome run(const Nvrtc& nvrtc, const Sources& sources, std::span<const std::string> options,
+Outcome run(Nvrtc& nvrtc, const Sources& sources, std::span<const std::string> options,
             DebugInfo debug) {
   if (debug != DebugInfo::kFull) return run_nvrtc(nvrtc, sources, options);
   Outcome outcome;
@@ -282,7 +283,9 @@ Artifact Compiler::compile(const CompileRequest& request) {
   // Code for a debugger keeps everything in memory; that says nothing about the variant.
   const std::string reason = debug == DebugInfo::kFull ? "" : forbidden(request, facts);
   if (!reason.empty()) fail(request, release, reason, std::move(outcome.log));
-  return make_artifact(request, location_.id, std::move(outcome), facts);
+  Artifact artifact = make_artifact(request, location_.id, std::move(outcome), facts);
+  artifact.compiler_version = library_->nvrtc.full_version;
+  return artifact;
 }
 
 }  // namespace jit::inline v1

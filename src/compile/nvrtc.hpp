@@ -27,7 +27,9 @@ inline constexpr NvrtcResult kNvrtcCompilation = 6;
   X(log_size, "nvrtcGetProgramLogSize", NvrtcProgram program, std::size_t* size)                 \
   X(log, "nvrtcGetProgramLog", NvrtcProgram program, char* text)                                 \
   X(cubin_size, "nvrtcGetCUBINSize", NvrtcProgram program, std::size_t* size)                    \
-  X(cubin, "nvrtcGetCUBIN", NvrtcProgram program, char* bytes)
+  X(cubin, "nvrtcGetCUBIN", NvrtcProgram program, char* bytes)                                   \
+  X(ptx_size, "nvrtcGetPTXSize", NvrtcProgram program, std::size_t* size)                        \
+  X(ptx, "nvrtcGetPTX", NvrtcProgram program, char* text)
 
 // Nvrtc is one loaded NVRTC: its functions. It is never unloaded.
 struct Nvrtc {
@@ -36,6 +38,7 @@ struct Nvrtc {
 #undef JIT_NVRTC_MEMBER
   const char* (*error_string)(NvrtcResult result) = nullptr;
   CompilerRelease release;
+  std::string full_version;  // "13.0.88", from the first compile on; see nvrtc_version.hpp
 
   // Loads both libraries of `location` from where they are, whatever the library path says.
   // Errors: kNoCompiler, with the loader's reason or the missing function, also if the library is

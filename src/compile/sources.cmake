@@ -6,6 +6,7 @@ set(CUBINET_SOURCES_COMPILE
   library_files.cpp
   log_parser.cpp
   nvrtc.cpp
+  nvrtc_version.cpp
   private_directory.cpp
   reproduction.cpp
   toolchain.cpp

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/digest.hpp"
 #include "cache/location.hpp"
 #include "jit/version.hpp"
 #include "render/unit.hpp"
@@ -28,6 +29,9 @@ Entry entry_of(const Unit& unit, const Artifact& artifact) {
   entry.signature = unit.name();
   entry.name = unit.signature->tmpl->name;
   entry.producer = fmt::format("cubinet {}", kVersion);
+  entry.unit_sha256 = sha256(unit.text);
+  entry.bundle_sha256 = unit.signature->tmpl->bundle_sha256;
+  entry.options = unit.options;
   for (const table::File& file : unit.signature->tmpl->files) {
     entry.bundle_files.push_back({std::string(file.name), file.sha256});
   }
@@ -55,6 +59,7 @@ Unit make_unit(const Signature& signature, Arch arch, Debug debug) {
   Unit unit;
   unit.signature = &signature;
   unit.arch = arch;
+  unit.debug = debug;
   unit.text = render_unit(signature);
   unit.options = canonical_options(*signature.tmpl, debug);
   unit.key = make_key(unit.text, signature.tmpl->bundle_sha256, arch, unit.options);

@@ -29,6 +29,7 @@ namespace jit::inline v1 {
 struct Unit {
   const Signature* signature = nullptr;
   Arch arch;
+  Debug debug = Debug::kNone;
   std::string text;
   std::vector<std::string> options;
   UnitKey key;

@@ -51,7 +51,8 @@ struct Artifact {
   ArtifactKind kind = ArtifactKind::kCubin;
   Arch arch;
   ToolchainId toolchain;
-  std::string symbol;  // the entry point
+  std::string compiler_version;  // of NVRTC, for people: "13.0.88"; empty if it did not say
+  std::string symbol;            // the entry point
   ArtifactFacts facts;
   std::vector<std::byte> cubin;
 };

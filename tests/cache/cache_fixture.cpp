@@ -66,12 +66,17 @@ Entry make_entry(std::uint32_t number, std::size_t cubin_bytes, const ToolchainI
   entry.key = key_of(number);
   entry.artifact.arch = {9, 0, 'a'};
   entry.artifact.toolchain = made_by;
+  entry.artifact.compiler_version =
+      std::to_string(made_by.release.major) + "." + std::to_string(made_by.release.minor) + ".88";
   entry.artifact.symbol = "kernel__" + std::to_string(number);
   entry.artifact.facts = {32, 1024, 8, 4, 16, 1, 80, 256, 45.5};
   entry.signature = "kernel[N=" + std::to_string(number) + "]@sm_90a";
   entry.name = "kernel";
   entry.producer = "cubinet test";
   entry.epoch = number;
+  entry.unit_sha256 = sha256("text of " + std::to_string(number));
+  entry.bundle_sha256 = sha256("bundle");
+  entry.options = {"--std=c++17", "-DN=1"};
   entry.bundle_files = {{"kernel.cuh", sha256("a")}, {"params.hpp", sha256("b")}};
   std::uint32_t state = number * 2654435761U + 1;
   entry.artifact.cubin.resize(cubin_bytes);
@@ -86,9 +91,11 @@ bool same(const Entry& a, const Entry& b) {
   const Artifact& x = a.artifact;
   const Artifact& y = b.artifact;
   return a.key == b.key && x.kind == y.kind && x.arch == y.arch && x.toolchain == y.toolchain &&
-         x.symbol == y.symbol && x.facts == y.facts && x.cubin == y.cubin &&
-         a.signature == b.signature && a.name == b.name && a.producer == b.producer &&
-         a.epoch == b.epoch && a.bundle_files == b.bundle_files;
+         x.compiler_version == y.compiler_version && x.symbol == y.symbol && x.facts == y.facts &&
+         x.cubin == y.cubin && a.signature == b.signature && a.name == b.name &&
+         a.producer == b.producer && a.epoch == b.epoch && a.key_format == b.key_format &&
+         a.unit_sha256 == b.unit_sha256 && a.bundle_sha256 == b.bundle_sha256 &&
+         a.options == b.options && a.bundle_files == b.bundle_files;
 }
 
 fs::path path_of(const fs::path& root, const Entry& entry) {

@@ -38,10 +38,10 @@ TEST_CASE("an entry goes there and back with every field") {
   CHECK(encode(*decoded.entry) == bytes);
 }
 
-TEST_CASE("the bytes of version 1 never change") {
+TEST_CASE("the bytes of version 2 never change") {
   // A change here is a change of the format: raise kEntryFormatVersion instead.
   const auto digest = xxh3_128(encode(make_entry(1, 64)));
-  CHECK(to_hex(digest) == "78dceab7793134a0ea1b578ce84acadc");
+  CHECK(to_hex(digest) == "df0aeacccfb7e7207ddfbb81a9d92074");
 }
 
 TEST_CASE("an entry that exceeds a cap has no bytes") {
@@ -52,6 +52,12 @@ TEST_CASE("an entry that exceeds a cap has no bytes") {
   CHECK(encode(entry).empty());
   entry = make_entry(1);
   entry.bundle_files.resize(kMaxBundleFiles + 1);
+  CHECK(encode(entry).empty());
+  entry = make_entry(1);
+  entry.options.resize(kMaxOptions + 1);
+  CHECK(encode(entry).empty());
+  entry = make_entry(1);
+  entry.options.assign(1, std::string(kMaxStringBytes + 1, 'o'));
   CHECK(encode(entry).empty());
   entry = make_entry(1);
   entry.bundle_files.assign(100, {std::string(kMaxStringBytes, 'p'), {}});
@@ -126,15 +132,17 @@ TEST_CASE("each kind of damage has its name") {
   CHECK(decode({}, nullptr).damage == Damage::kTruncated);
   CHECK(decode(good, &other).damage == Damage::kWrongKey);
   CHECK(with32(0, 0) == Damage::kBadMagic);
-  CHECK(with32(8, 2) == Damage::kFutureVersion);
-  CHECK(with32(8, 0) == Damage::kOtherVersion);
-  CHECK(with32(12, 161) == Damage::kBadLength);
+  CHECK(with32(8, 3) == Damage::kFutureVersion);
+  CHECK(with32(8, 1) == Damage::kOtherVersion);
+  CHECK(with32(12, 241) == Damage::kBadLength);
   CHECK(with32(28, 0) == Damage::kBadLength);
   CHECK(with32(28, 0xffffffff) == Damage::kBadLength);
   CHECK(with32(24, 0xffffffff) == Damage::kBadLength);
   CHECK(with32(136, 0xffffffff) == Damage::kBadLength);
-  CHECK(with32(152, 0xffffffff) == Damage::kBadLength);
-  CHECK(with32(152, 1) == Damage::kBadLength);
+  CHECK(with32(156, 0xffffffff) == Damage::kBadLength);
+  CHECK(with32(156, 1) == Damage::kBadLength);
+  CHECK(with32(160, 0xffffffff) == Damage::kBadLength);
+  CHECK(with32(160, 3) == Damage::kBadLength);
   CHECK(with32(68, 0x61000907) == Damage::kBadField);  // kind 7
   CHECK(with32(68, 0x7a000901) == Damage::kBadField);  // sm_90z
   CHECK(name_of(Damage::kBadChecksum) == "bad_checksum");
@@ -170,6 +178,8 @@ TEST_CASE("a summary needs the beginning alone, and tells nothing of what does n
   CHECK(summary->entry.signature == entry.signature);
   CHECK(summary->entry.artifact.facts == entry.artifact.facts);
   CHECK(summary->entry.bundle_files == entry.bundle_files);
+  CHECK(summary->entry.options == entry.options);
+  CHECK(summary->entry.unit_sha256 == entry.unit_sha256);
   CHECK_FALSE(summarize(head, bytes.size() + 1));
   CHECK_FALSE(summarize(head.first(head.size() - 1), bytes.size()));
   CHECK_FALSE(summarize({}, 0));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "compile/compiler.hpp"
+#include "support/temporary_directory.hpp"
 #include "support/toolchain_at_hand.hpp"
 
 namespace jit::testing {
@@ -56,26 +57,6 @@ struct CopyRequest {
     request.constants = "N=1";
     return request;
   }
-};
-
-// A directory that goes with its owner.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string pattern = std::filesystem::temp_directory_path() / "cubinet-test-XXXXXX";
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  ~TemporaryDirectory() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  const std::filesystem::path& path() const noexcept { return path_; }
-
- private:
-  std::filesystem::path path_;
 };
 
 }  // namespace jit::testing

@@ -40,6 +40,7 @@ TEST_CASE("a unit with a header in memory becomes a checked cubin with its facts
   CHECK(artifact.arch == Arch{9, 0, 'a'});
   CHECK(artifact.symbol == "copy_kernel");
   CHECK(artifact.toolchain == compiler_at_hand().location().id);
+  CHECK_THAT(artifact.compiler_version, StartsWith(release_text() + "."));
   CHECK(artifact.facts.registers > 0);
   CHECK(artifact.facts.registers < 64);
   CHECK(artifact.facts.spill_bytes() == 0);

@@ -3,6 +3,7 @@ set(CUBINET_TESTS_COMPILE
   cubin_check_test.cpp
   determinism_test.cpp
   log_parser_test.cpp
+  nvrtc_version_test.cpp
   reproduction_test.cpp
   toolchain_test.cpp
 )

@@ -74,6 +74,8 @@ TEST_CASE("entries are listed and shown with all that they say") {
   const json whole = fixture.run({"cache", "show", key, "--json"}).json().at("entries").at(0);
   CHECK(whole.at("signature") == signature);
   CHECK(whole.at("params_bytes") == 16);
+  CHECK(whole.at("nvrtc_version").get<std::string>().find('.') != std::string::npos);
+  CHECK(whole.at("options") == json::array({"--std=c++17"}));
   CHECK(whole.at("bundle_files").size() >= 2);
   const CommandResult none = fixture.run({"cache", "show", "0123456789abcdef"});
   CHECK(none.code == 1);

@@ -26,6 +26,11 @@ std::string entry_text(const EntryInfo& info) {
   table.add({"kind", "cubin"});
   table.add({"toolchain", fmt::format("{} (build {})", artifact.toolchain.text(),
                                       to_hex(artifact.toolchain.build))});
+  if (!artifact.compiler_version.empty()) table.add({"NVRTC", artifact.compiler_version});
+  table.add({"options", fmt::format("{}", fmt::join(entry.options, " "))});
+  table.add({"key format", std::to_string(entry.key_format)});
+  table.add({"unit", to_hex(entry.unit_sha256)});
+  table.add({"bundle", to_hex(entry.bundle_sha256)});
   table.add({"producer", entry.producer});
   table.add({"epoch", std::to_string(entry.epoch)});
   table.add({"cubin", fmt::format("{} bytes", info.summary->cubin_bytes)});
@@ -51,6 +56,12 @@ Json whole_json(const EntryInfo& info) {
   const ArtifactFacts& facts = entry.artifact.facts;
   json.set("kind", "cubin")
       .set("toolchain_build", to_hex(entry.artifact.toolchain.build))
+      .set("nvrtc_version", entry.artifact.compiler_version)
+      .set("options",
+           Json::array_of(entry.options, [](const auto& option) { return Json(option); }))
+      .set("key_format", entry.key_format)
+      .set("unit_sha256", to_hex(entry.unit_sha256))
+      .set("bundle_sha256", to_hex(entry.bundle_sha256))
       .set("producer", entry.producer)
       .set("epoch", entry.epoch)
       .set("spill_store_bytes", facts.spill_store_bytes)

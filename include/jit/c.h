@@ -61,7 +61,8 @@ enum {
   CUBINET_DRIVER = 9,           /* a driver call failed */
   CUBINET_SHUTTING_DOWN = 10,   /* process exit has begun */
   CUBINET_IO = 11,              /* a file that the caller named could not be read or written */
-  CUBINET_INTERNAL = 12         /* a broken promise of this library, or no memory */
+  CUBINET_INTERNAL = 12,        /* a broken promise of this library, or no memory */
+  CUBINET_UNSTABLE_SIGNATURE = 13 /* churn error: ever new signatures of one template */
 };
 
 /* "compile_failed"; "ok" for CUBINET_OK, "unknown" for a number that the library does not know. */
@@ -151,6 +152,13 @@ enum {
   CUBINET_TOOLCHAIN_ANY = 2      /* whatever the driver can load */
 };
 
+typedef int32_t cubinet_churn; /* what is done about ever new signatures of one template */
+enum {
+  CUBINET_CHURN_WARN = 0, /* one warning per template */
+  CUBINET_CHURN_OFF = 1,
+  CUBINET_CHURN_ERROR = 2 /* CUBINET_UNSTABLE_SIGNATURE */
+};
+
 typedef int32_t cubinet_log_level;
 enum {
   CUBINET_LOG_DEFAULT = 0, /* warning */
@@ -194,6 +202,10 @@ typedef struct cubinet_runtime_options {
   int32_t reserved;         /* 0 */
   uint64_t max_cache_bytes; /* 0: 4 GiB; CUBINET_NO_BOUND: no cap */
   uint64_t min_free_bytes;  /* 0: 256 MiB or a twentieth; CUBINET_NO_BOUND: no floor */
+  const char* trace_file;   /* optional: none */
+  uint64_t churn_limit;     /* 0: 64 */
+  cubinet_churn churn;
+  int32_t reserved_2; /* 0 */
 } cubinet_runtime_options;
 
 /* Makes a Runtime that reads no CUBINET_* variable; `options` may be NULL. */
@@ -232,6 +244,8 @@ typedef struct cubinet_stats {
   uint64_t memory_bytes;
   uint64_t compile_us;
   uint64_t saved_us;
+  uint64_t churn_warnings;
+  uint64_t churn_refusals;
 } cubinet_stats;
 
 CUBINET_API cubinet_status cubinet_runtime_stats(cubinet_runtime* runtime,

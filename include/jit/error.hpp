@@ -24,6 +24,9 @@ enum class ErrorCode : std::uint8_t {
   kShuttingDown,     // process exit has begun
   kIo,               // a file that the caller named could not be read or written
   kInternal,         // a broken promise of this library; please report it
+  // CUBINET_CHURN=error, and this process asks for ever new signatures of one template; the message
+  // names the constant that keeps changing. What it has got before is served as ever.
+  kUnstableSignature,
 };
 
 // The name of a code as it appears in JSON output: "compile_failed".

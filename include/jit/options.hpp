@@ -26,6 +26,14 @@ enum class ToolchainPolicy : std::uint8_t {
   kAny,      // whatever the driver can load
 };
 
+// What is done about a process that asks for ever new signatures of one template: most often a
+// length that varies per request was passed as a constant.
+enum class Churn : std::uint8_t {
+  kWarn,   // one warning per template, which names the constant that keeps changing
+  kOff,    // nothing
+  kError,  // further signatures of the template are refused: kUnstableSignature
+};
+
 // Line tables or full debug information in the cubin; a kernel with other debug information is
 // another entry in the cache.
 enum class Debug : std::uint8_t { kNone, kLineInfo, kFull };
@@ -69,6 +77,16 @@ struct RuntimeOptions {
   // Free space that the cache leaves to others (CUBINET_CACHE_MIN_FREE). Unset: 256 MiB, but at
   // most a twentieth of the file system. A kernel that finds no room is served and not kept.
   std::optional<std::uint64_t> min_free_bytes;
+  // See Churn (CUBINET_CHURN=warn, off or error). Asks for a signature are counted once each,
+  // except what is announced: prefetch, warm-up, precompile.
+  Churn churn = Churn::kWarn;
+  // As many signatures of one template are expected in a process (CUBINET_CHURN_LIMIT). More are
+  // churn, and so is more than a quarter of it if new ones came in each of the last ten minutes,
+  // five minutes or more after the first.
+  std::uint64_t churn_limit = 64;
+  // File of trace events for Perfetto and chrome://tracing (CUBINET_TRACE); %p in its name becomes
+  // the process id, and several processes may write to one. Empty: none.
+  std::filesystem::path trace_file;
   // Receives the library's lines; empty: stderr. Lines below the level are not made at all
   // (CUBINET_LOG=debug, info, warning, error or off).
   LogSink log_sink;

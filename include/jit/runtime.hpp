@@ -61,7 +61,8 @@ class JIT_EXPORT Runtime {
   // allocation. Under 100 us plus the driver's load when on disk. Else one NVRTC compile.
   // Errors: kUnknownTemplate, kInvalidArgument (a constant that is unknown, out of its domain, of
   //         the wrong type, missing, or declared run-time), kInvalidTemplate, kUnsupportedArch,
-  //         kNoCompiler, kCompileFailed, kFrozenMiss, kNoDriver, kDriver.
+  //         kNoCompiler, kCompileFailed, kFrozenMiss, kNoDriver, kDriver; kUnstableSignature
+  //         where options().churn is kError.
   //         Never for a damaged entry or a failing disk: those are misses, counted in stats().
   Kernel get_kernel(std::string_view name, std::initializer_list<Constant> constants,
                     const Sizes& sizes = {}, const KernelOptions& options = {});

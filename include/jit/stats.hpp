@@ -1,6 +1,8 @@
 // Stats: what a Runtime did, as numbers.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -13,6 +15,49 @@ namespace jit::inline v1 {
 struct NamedCount {
   std::string_view name;
   std::uint64_t count = 0;
+};
+
+// Histogram counts values by powers of two: buckets[i] those that are at most 2^i and fit no
+// smaller one, the last bucket all that are larger.
+struct Histogram {
+  static constexpr std::size_t kBuckets = 32;
+
+  std::array<std::uint64_t, kBuckets> buckets{};
+  std::uint64_t sum = 0;  // of the values
+
+  // The largest value of a bucket; UINT64_MAX for the last.
+  static constexpr std::uint64_t bound(std::size_t bucket) noexcept {
+    return bucket + 1 < kBuckets ? std::uint64_t{1} << bucket : UINT64_MAX;
+  }
+  constexpr std::uint64_t count() const noexcept {
+    std::uint64_t all = 0;
+    for (const std::uint64_t bucket : buckets) all += bucket;
+    return all;
+  }
+  // What at least that share of the values do not exceed: the bound of a bucket; 0 without values.
+  // Requires: 0 < share <= 1.
+  constexpr std::uint64_t quantile(double share) const noexcept {
+    const double wanted = share * static_cast<double>(count());
+    double seen = 0;
+    for (std::size_t i = 0; i < kBuckets; ++i) {
+      seen += static_cast<double>(buckets[i]);
+      if (seen > 0 && seen >= wanted) return bound(i);
+    }
+    return 0;
+  }
+};
+
+struct NamedHistogram {
+  std::string_view name;
+  Histogram histogram;
+};
+
+// How many requests one step of a template's bucket has served.
+struct BucketRequests {
+  std::string_view template_name;
+  std::string_view bucket;
+  std::string_view step;
+  std::uint64_t requests = 0;
 };
 
 // Stats count what a Runtime did; each number only grows. `cubinet cache stats` adds them up over
@@ -43,6 +88,18 @@ struct Stats {
   std::uint64_t lock_timeouts = 0;
   std::uint64_t evicted = 0;  // entries removed to keep the cache within its bounds
   std::uint64_t evicted_bytes = 0;
+  std::uint64_t churn_warnings = 0;  // templates of which ever new signatures were asked
+  std::uint64_t churn_refusals = 0;  // requests that were refused for it; see Churn
+  // Each once, also those without values. Units: microseconds, bytes, as the name says.
+  //   compile_us    compiler runs that succeeded
+  //   miss_us       requests that ended in a compile here, from the look into memory to the kernel
+  //   disk_hit_us   kernels found on disk or in a pack, from the look to the loaded kernel
+  //   lock_wait_us  waits for another process
+  //   cubin_bytes   kernels that were loaded
+  std::vector<NamedHistogram> histograms;
+  // Requests served, per step of every bucket that was asked for, hits in memory among them. Of a
+  // process with very many combinations of steps, those beyond the first 63 are left out.
+  std::vector<BucketRequests> bucket_requests;
 };
 
 }  // namespace jit::inline v1

@@ -19,6 +19,7 @@ std::string_view name_of(ErrorCode code) noexcept {
     case ErrorCode::kShuttingDown: return "shutting_down";
     case ErrorCode::kIo: return "io";
     case ErrorCode::kInternal: return "internal";
+    case ErrorCode::kUnstableSignature: return "unstable_signature";
   }
   return "unknown";
 }

@@ -24,6 +24,7 @@ static_assert(status_of(ErrorCode::kDriver) == CUBINET_DRIVER);
 static_assert(status_of(ErrorCode::kShuttingDown) == CUBINET_SHUTTING_DOWN);
 static_assert(status_of(ErrorCode::kIo) == CUBINET_IO);
 static_assert(status_of(ErrorCode::kInternal) == CUBINET_INTERNAL);
+static_assert(status_of(ErrorCode::kUnstableSignature) == CUBINET_UNSTABLE_SIGNATURE);
 
 struct LastError {
   std::string message;
@@ -102,7 +103,7 @@ const char* cubinet_version(void) noexcept { return jit::kVersion.data(); }
 
 const char* cubinet_status_name(cubinet_status status) noexcept {
   if (status == CUBINET_OK) return "ok";
-  if (status < 0 || status > CUBINET_INTERNAL) return "unknown";
+  if (status < 0 || status > CUBINET_UNSTABLE_SIGNATURE) return "unknown";
   return jit::name_of(static_cast<jit::ErrorCode>(status - 1)).data();
 }
 

@@ -94,9 +94,14 @@ RuntimeOptions read_options(const cubinet_runtime_options& given) {
   options.mode = static_cast<Mode>(read_choice({kName, "mode"}, from.mode, CUBINET_MODE_FROZEN));
   options.toolchain_policy = static_cast<ToolchainPolicy>(
       read_choice({kName, "toolchain_policy"}, from.toolchain_policy, CUBINET_TOOLCHAIN_ANY));
+  options.trace_file = path_of(from.trace_file);
+  options.churn =
+      static_cast<Churn>(read_choice({kName, "churn"}, from.churn, CUBINET_CHURN_ERROR));
+  if (from.churn_limit != 0) options.churn_limit = from.churn_limit;
   options.memory_only = read_flag({kName, "memory_only"}, from.memory_only);
   options.trust_group = read_flag({kName, "trust_group"}, from.trust_group);
   read_reserved(kName, from.reserved);
+  read_reserved(kName, from.reserved_2);
   return options;
 }
 
@@ -114,7 +119,7 @@ cubinet_runtime_options view_of(KeptOptions& kept) {
   // Names every field, so that one more in RuntimeOptions does not compile here.
   const auto& [cache_dir, memory_only, mode, toolchain_policy, trust_group, template_path, nvrtc,
                driver, cuda_home, reproduction_dir, lock_timeout, max_cache_bytes, min_free_bytes,
-               log_sink, log_level] = kept.options;
+               churn, churn_limit, trace_file, log_sink, log_level] = kept.options;
   for (const auto& path : template_path) kept.template_path.push_back(path.c_str());
   cubinet_runtime_options view = cubinet_runtime_options_init();
   view.cache_dir = text_of(cache_dir);
@@ -133,16 +138,20 @@ cubinet_runtime_options view_of(KeptOptions& kept) {
   view.log_level = log_sink ? CUBINET_LOG_OFF : static_cast<cubinet_log_level>(log_level) + 1;
   view.mode = static_cast<cubinet_mode>(mode);
   view.toolchain_policy = static_cast<cubinet_toolchain_policy>(toolchain_policy);
+  view.trace_file = text_of(trace_file);
+  view.churn = static_cast<cubinet_churn>(churn);
+  view.churn_limit = churn_limit;
   view.memory_only = memory_only ? 1 : 0;
   view.trust_group = trust_group ? 1 : 0;
   return view;
 }
 
 cubinet_stats view_of(const Stats& stats) {
-  // The misses by name stay with `cubinet cache stats`.
+  // The misses by name, histograms and buckets stay with `cubinet cache stats`.
   const auto& [memory_hits, memory_kernels, memory_bytes, disk_hits, misses, named_misses, compiles,
                compile_failures, compile_us, saved_us, published, publish_failures, quarantined,
-               lock_waits, lock_timeouts, evicted, evicted_bytes] = stats;
+               lock_waits, lock_timeouts, evicted, evicted_bytes, churn_warnings, churn_refusals,
+               histograms, bucket_requests] = stats;
   return {sizeof(cubinet_stats),
           disk_hits,
           misses,
@@ -159,7 +168,9 @@ cubinet_stats view_of(const Stats& stats) {
           memory_kernels,
           memory_bytes,
           compile_us,
-          saved_us};
+          saved_us,
+          churn_warnings,
+          churn_refusals};
 }
 
 cubinet_precompile_report view_of(const PrecompileReport& report) {

@@ -37,7 +37,7 @@ std::optional<Kernel> Runtime::Impl::try_get(const KernelRequest& request) {
 }
 
 void Runtime::Impl::prefetch(const KernelRequest& request) {
-  SignatureSlot& slot = slot_of(request);  // a bad request is refused here and now
+  SignatureSlot& slot = slot_of(request, Asked::kAhead);  // a bad one is refused here and now
   devices_.driver();
   const std::size_t capability = devices_.capability_index(request.options.device);
   // Claimed here, so that the worker never waits for a caller who waits for the worker.

@@ -24,6 +24,7 @@ Runtime::Impl::Impl(RuntimeOptions options)
       logger_(options_.log_sink, options_.log_level),
       templates_({options_.template_path, options_.cuda_home}),
       devices_(options_.driver),
+      churn_(options_.churn, options_.churn_limit, logger_),
       source_(options_, logger_),
       recorder_(source_.directory(), [this] { return counts(); }) {
   for (const std::filesystem::path& directory : options_.template_path) {
@@ -56,11 +57,13 @@ detail::LoadedKernel* Runtime::Impl::find_in_memory(const KernelRequest& request
   return slot->loaded[capability].load(std::memory_order_acquire);
 }
 
-SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request) {
+SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request, Asked asked) {
   CompileGate::watch_this_thread();
   const table::Template& tmpl = templates_.find(request.name);
-  SignatureSlot& slot =
-      memory_.slot_of(resolve(tmpl, request.constants, request.sizes), request.options.debug);
+  MemoryTier::Admit admit;
+  if (asked == Asked::kNow) admit = [this](const Signature& made) { churn_.admit(made); };
+  SignatureSlot& slot = memory_.slot_of(resolve(tmpl, request.constants, request.sizes),
+                                        request.options.debug, admit);
   templates_.mark_served(tmpl.name);
   memo_.insert(memo_request(request), tmpl, slot);
   return slot;
@@ -101,6 +104,8 @@ LoadResult Runtime::Impl::try_load(const Unit& unit, const Artifact& artifact) {
 
 Stats Runtime::Impl::stats() const {
   Stats stats = source_.stats();
+  stats.churn_warnings = churn_.warnings();
+  stats.churn_refusals = churn_.refusals();
   stats.memory_hits = hits_.total();
   stats.memory_kernels = kernels_loaded_.load(std::memory_order_relaxed);
   stats.memory_bytes = bytes_loaded_.load(std::memory_order_relaxed);
@@ -125,7 +130,9 @@ Counts Runtime::Impl::counts() const {
                             {"evicted", stats.evicted},
                             {"evicted_bytes", stats.evicted_bytes},
                             {"lock_waits", stats.lock_waits},
-                            {"lock_timeouts", stats.lock_timeouts}};
+                            {"lock_timeouts", stats.lock_timeouts},
+                            {"churn_warnings", stats.churn_warnings},
+                            {"churn_refusals", stats.churn_refusals}};
   for (const NamedCount& count : all) counts.add(count.name, count.count);
   for (const NamedCount& miss : stats.named_misses) {
     counts.add(std::string(kMissPrefix).append(miss.name), miss.count);

@@ -35,12 +35,20 @@ MemoryTier::~MemoryTier() {
   delete changed_;
 }
 
-SignatureSlot& MemoryTier::slot_of(Signature signature, Debug debug) {
+SignatureSlot* MemoryTier::known_slot(const std::string& text) {
+  const std::lock_guard lock(mutex_);
+  const auto known = by_text_.find(text);
+  return known == by_text_.end() ? nullptr : known->second;
+}
+
+SignatureSlot& MemoryTier::slot_of(Signature signature, Debug debug, const Admit& admit) {
   // The template's address keeps apart templates of one name that were added one after the other.
   std::string text = fmt::format("{}#{}#{}", signature.text(), name_of(debug),
                                  static_cast<const void*>(signature.tmpl));
+  if (SignatureSlot* known = known_slot(text)) return *known;
+  if (admit) admit(signature);
   const std::lock_guard lock(mutex_);
-  const auto known = by_text_.find(text);
+  const auto known = by_text_.find(text);  // by another thread meanwhile
   if (known != by_text_.end()) return *known->second;
   SignatureSlot& slot = slots_.emplace_back();
   slot.signature = std::move(signature);

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -53,8 +54,10 @@ class MemoryTier final : private ForkAware {
   MemoryTier();
   ~MemoryTier() override;
 
-  // The slot of a signature; made if there is none.
-  SignatureSlot& slot_of(Signature signature, Debug debug);
+  // The slot of a signature; made if there is none, unless `admit`, called before that and with no
+  // lock held, throws.
+  using Admit = std::function<void(const Signature&)>;
+  SignatureSlot& slot_of(Signature signature, Debug debug, const Admit& admit = {});
 
   // Claim is the right to work on a slot, or the outcome of somebody else's work.
   class Claim {
@@ -91,6 +94,7 @@ class MemoryTier final : private ForkAware {
  private:
   void before_fork() noexcept override;
   void after_fork(bool in_child) noexcept override;
+  SignatureSlot* known_slot(const std::string& text);
 
   std::mutex mutex_;
   std::condition_variable* changed_;  // made anew in a child

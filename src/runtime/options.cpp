@@ -50,15 +50,35 @@ void read_log(RuntimeOptions& options) {
   else refuse("CUBINET_LOG", *text, "debug, info, warning, error or off");
 }
 
+// A whole number, nothing around it.
+std::optional<std::int64_t> parse_number(std::string_view text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+void read_churn(RuntimeOptions& options) {
+  if (const auto text = get_env("CUBINET_CHURN"); text && *text != "warn") {
+    if (*text == "off") options.churn = Churn::kOff;
+    else if (*text == "error") options.churn = Churn::kError;
+    else refuse("CUBINET_CHURN", *text, "warn, off or error");
+  }
+  const auto text = get_env("CUBINET_CHURN_LIMIT");
+  if (!text) return;
+  const auto limit = parse_number(*text);
+  if (!limit || *limit < 1) {
+    refuse("CUBINET_CHURN_LIMIT", *text, "a number of signatures, 1 or more");
+  }
+  options.churn_limit = static_cast<std::uint64_t>(*limit);
+}
+
 void read_lock_timeout(RuntimeOptions& options) {
   const auto text = get_env("CUBINET_LOCK_TIMEOUT_MS");
   if (!text) return;
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
-  if (error != std::errc{} || end != text->data() + text->size() || value < 0) {
-    refuse("CUBINET_LOCK_TIMEOUT_MS", *text, "a number of milliseconds");
-  }
-  options.lock_timeout = std::chrono::milliseconds(value);
+  const auto value = parse_number(*text);
+  if (!value || *value < 0) refuse("CUBINET_LOCK_TIMEOUT_MS", *text, "a number of milliseconds");
+  options.lock_timeout = std::chrono::milliseconds(*value);
 }
 
 void read_cache_dir(RuntimeOptions& options) {
@@ -117,11 +137,13 @@ RuntimeOptions RuntimeOptions::from_environment() {
   read_trust(options);
   read_log(options);
   read_lock_timeout(options);
+  read_churn(options);
   read_bounds(options);
   options.template_path = split_path(get_env("CUBINET_TEMPLATE_PATH").value_or(""));
   options.nvrtc = get_env("CUBINET_NVRTC").value_or("");
   options.driver = get_env("CUBINET_DRIVER").value_or("");
   options.cuda_home = get_env("CUDA_HOME").value_or("");
+  options.trace_file = get_env("CUBINET_TRACE").value_or("");
   options.reproduction_dir = get_env("CUBINET_FAILED_DIR").value_or("");
   return options;
 }

@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "jit/runtime.hpp"
 #include "runtime/artifact_source.hpp"
+#include "runtime/churn_guard.hpp"
 #include "runtime/devices.hpp"
 #include "runtime/hit_counter.hpp"
 #include "runtime/memory_tier.hpp"
@@ -54,8 +55,10 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   // The kernel if it is in memory; takes no lock, allocates nothing, never waits.
   detail::LoadedKernel* find_in_memory(const KernelRequest& request);
   static MemoRequest memo_request(const KernelRequest& request);
-  // Resolves the request and remembers its spelling.
-  SignatureSlot& slot_of(const KernelRequest& request);
+  // Resolves the request and remembers its spelling. What is announced is no churn.
+  // Errors: those of a bad request, and kUnstableSignature.
+  enum class Asked : std::uint8_t { kNow, kAhead };
+  SignatureSlot& slot_of(const KernelRequest& request, Asked asked = Asked::kNow);
 
   Kernel get_slowly(const KernelRequest& request);
   // The story: from a claimed signature to a kernel that everybody has.
@@ -100,6 +103,7 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   Devices devices_;  // before the kernels, which call its driver when they end
   MemoryTier memory_;
   RequestMemo memo_;
+  ChurnGuard churn_;
   ArtifactSource source_;
   HitCounter hits_;
   std::atomic<std::uint64_t> kernels_loaded_{0};

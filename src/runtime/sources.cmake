@@ -3,6 +3,7 @@ set(CUBINET_SOURCES_RUNTIME
     artifact_source.cpp
     background.cpp
     call_site.cpp
+    churn_guard.cpp
     devices.cpp
     fork_support.cpp
     frozen_miss.cpp

@@ -50,6 +50,9 @@ TEST_CASE("the environment is read into options that can be changed") {
   const EnvironmentVariable log("CUBINET_LOG", "off");
   const EnvironmentVariable cap("CUBINET_CACHE_MAX_SIZE", "none");
   const EnvironmentVariable floor("CUBINET_CACHE_MIN_FREE", "0");
+  const EnvironmentVariable churn("CUBINET_CHURN", "error");
+  const EnvironmentVariable limit("CUBINET_CHURN_LIMIT", "12");
+  const EnvironmentVariable trace("CUBINET_TRACE", "/t/%p.json");
   cubinet_runtime_options options = cubinet_runtime_options_init();
   REQUIRE(cubinet_runtime_options_from_environment(&options) == CUBINET_OK);
   CHECK(std::string_view(options.cache_dir) == "/somewhere");
@@ -61,6 +64,9 @@ TEST_CASE("the environment is read into options that can be changed") {
   CHECK(options.log_level == CUBINET_LOG_OFF);
   CHECK(options.max_cache_bytes == CUBINET_NO_BOUND);
   CHECK(options.min_free_bytes == CUBINET_NO_BOUND);
+  CHECK(options.churn == CUBINET_CHURN_ERROR);
+  CHECK(options.churn_limit == 12);
+  CHECK(std::string_view(options.trace_file) == "/t/%p.json");
   const EnvironmentVariable wrong("CUBINET_MODE", "sometimes");
   CHECK(cubinet_runtime_options_from_environment(&options) == CUBINET_INVALID_ARGUMENT);
   CHECK(last_error_says("CUBINET_MODE"));

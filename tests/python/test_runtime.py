@@ -115,7 +115,18 @@ class Runtimes(TestCase):
         self.refused(TypeError, "sequence of paths", cubinet.Runtime, template_path="/a")
         self.refused(ValueError, "lock_timeout_ms", cubinet.Runtime, lock_timeout_ms=-1)
         self.refused(ValueError, "math.inf for no cap", cubinet.Runtime, max_cache_bytes=0)
+        self.refused(ValueError, "warn, off, error", cubinet.Runtime, churn="loud")
+        self.refused(ValueError, "1 or more", cubinet.Runtime, churn_limit=0)
         self.refused(ValueError, "0 for no floor", cubinet.Runtime, min_free_bytes=-1)
+
+    def test_ever_new_signatures_are_refused_where_that_is_an_error(self):
+        with cubinet.Runtime(**self.options, churn="error", churn_limit=1) as runtime:
+            runtime.get_kernel("merge_attn_states", HEAD_SIZE=64, INPUT_TYPE="bf16")
+            self.refused(cubinet.UnstableSignatureError, "HEAD_SIZE took 2 values",
+                         runtime.get_kernel, "merge_attn_states", HEAD_SIZE=128, INPUT_TYPE="bf16")
+            runtime.get_kernel("merge_attn_states", HEAD_SIZE=64, INPUT_TYPE="bf16")
+            self.assertEqual(runtime.stats().churn_warnings, 1)
+            self.assertEqual(runtime.stats().churn_refusals, 1)
 
     def test_a_cap_on_the_cache_is_kept(self):
         for cap in (1, math.inf):

@@ -1,6 +1,7 @@
 set(CUBINET_TESTS_RUNTIME
     allocation_test.cpp
     call_site_test.cpp
+    churn_guard_test.cpp
     cache_trouble_test.cpp
     devices_test.cpp
     elsewhere_test.cpp

@@ -25,6 +25,7 @@ from ._errors import (
     NoDriverError,
     ShuttingDownError,
     UnknownTemplateError,
+    UnstableSignatureError,
     UnsupportedArchError,
 )
 from ._kernel import Kernel, KernelInfo
@@ -61,6 +62,7 @@ __all__ = [
     "ShuttingDownError",
     "Stats",
     "UnknownTemplateError",
+    "UnstableSignatureError",
     "UnsupportedArchError",
     "__version__",
     "add_templates",

@@ -95,11 +95,17 @@ class InternalError(Error):
     code = "internal"
 
 
+class UnstableSignatureError(Error):
+    """CUBINET_CHURN=error, and the process asks for ever new signatures of one template."""
+
+    code = "unstable_signature"
+
+
 _CLASSES: Dict[str, Type[Error]] = {
     error.code: error for error in (
         InvalidArgumentError, UnknownTemplateError, InvalidTemplateError, UnsupportedArchError,
         NoCompilerError, CompileError, FrozenMissError, NoDriverError, DriverError,
-        ShuttingDownError, IoError, InternalError)
+        ShuttingDownError, IoError, InternalError, UnstableSignatureError)
 }
 
 

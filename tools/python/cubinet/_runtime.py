@@ -21,6 +21,7 @@ LogSink = Callable[[str, str], None]
 
 MODES = {"auto": 0, "readonly": 1, "frozen": 2}
 TOOLCHAINS = {"exact": 0, "release": 1, "any": 2}
+CHURN = {"warn": 0, "off": 1, "error": 2}
 LOG_LEVELS = {"debug": 1, "info": 2, "warning": 3, "error": 4, "off": 5}
 DEBUG = {"none": 0, "lineinfo": 1, "full": 2}
 _LEVEL_NAMES = {number: name for name, number in LOG_LEVELS.items()}
@@ -54,6 +55,8 @@ class Stats:
     memory_bytes: int  #: of their cubins
     compile_us: int
     saved_us: int  #: that hits on disk once took to compile
+    churn_warnings: int  #: templates of which ever new signatures were asked
+    churn_refusals: int  #: requests that were refused for it
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,9 @@ class Runtime:
     max_cache_bytes: what the cache directory may take on disk; math.inf: no cap
     min_free_bytes: free space that the cache leaves to others; 0: none
     lock_timeout_ms: longest wait for another process that compiles the same kernel; 0: none
+    churn: "warn", "off" or "error": what ever new signatures of one template are
+    churn_limit: as many signatures of one template are expected in a process
+    trace_file: trace events for Perfetto; %p in its name becomes the process id
     log: called with (level, line) from any thread, until close(); default: stderr
     log_level: "debug", "info", "warning", "error" or "off"
 
@@ -192,13 +198,19 @@ class Runtime:
 
     def _set_choice(self, struct: _library.RuntimeOptions, name: str, value: str) -> None:
         field, choices = {"mode": ("mode", MODES), "toolchain": ("toolchain_policy", TOOLCHAINS),
-                          "log_level": ("log_level", LOG_LEVELS)}[name]
+                          "churn": ("churn", CHURN), "log_level": ("log_level", LOG_LEVELS)}[name]
         setattr(struct, field, _choice(name, value, choices))
 
     def _set_timeout(self, struct: _library.RuntimeOptions, name: str, value: int) -> None:
         if value < 0:
             raise InvalidArgumentError(f"read {name}: {value} is not valid; expected 0 or more")
         struct.lock_timeout_ms = value or -1
+
+    def _set_limit(self, struct: _library.RuntimeOptions, name: str, value: int) -> None:
+        if not (isinstance(value, int) and 0 < value <= _INT64[1]):
+            raise InvalidArgumentError(f"read {name}: {value!r} is not valid; expected a number of "
+                                       "signatures, 1 or more")
+        struct.churn_limit = value
 
     def _set_cap(self, struct: _library.RuntimeOptions, name: str, value: float) -> None:
         if value != math.inf and not (isinstance(value, int) and 0 < value < _NO_BOUND):
@@ -323,7 +335,8 @@ _OPTIONS: Dict[str, Callable[..., None]] = {
     "cuda_home": Runtime._set_path, "reproduction_dir": Runtime._set_path,
     "max_cache_bytes": Runtime._set_cap, "min_free_bytes": Runtime._set_floor,
     "lock_timeout_ms": Runtime._set_timeout, "log": Runtime._set_log,
-    "log_level": Runtime._set_choice,
+    "log_level": Runtime._set_choice, "churn": Runtime._set_choice,
+    "churn_limit": Runtime._set_limit, "trace_file": Runtime._set_path,
 }
 
 _shared: Optional[Runtime] = None

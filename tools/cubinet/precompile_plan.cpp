@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
+#include "cubinet/domain.hpp"
 #include "cubinet/text.hpp"
 #include "runtime/runtime_impl.hpp"
 
@@ -17,6 +19,7 @@ class Planner {
 
   std::vector<KernelJob> plan() {
     const auto& names = request_.words.names;
+    if (request_.all) return plan_domains();
     if (names.empty()) {
       if (!request_.all_presets) {
         throw UsageError("precompile: name a template, or say --all-presets for all of them");
@@ -28,6 +31,53 @@ class Planner {
   }
 
  private:
+  std::vector<KernelJob> plan_domains() {
+    if (request_.words.names.empty()) throw UsageError("precompile: --all needs a template's name");
+    if (request_.all_presets || !request_.presets.empty()) {
+      throw UsageError("precompile: --all is more than all presets; give one of them");
+    }
+    for (const std::string& name : request_.words.names) {
+      const table::Template& tmpl = context_.impl().templates().find(name);
+      const std::vector<Arch> archs = archs_for(context_, tmpl, request_.archs);
+      for (const Arch arch : archs) note_other_choice(tmpl, arch);
+      const Domain domain(tmpl, request_.words.constants);
+      require_few(tmpl, domain, archs.size());
+      domain.for_each([&](Signature&& signature) {
+        for (const Arch arch : archs) add({signature, arch, request_.debug});
+        return true;
+      });
+    }
+    return std::move(jobs_);
+  }
+
+  void require_few(const table::Template& tmpl, const Domain& domain, std::size_t archs) const {
+    const std::uint64_t bound = times(times(domain.combinations(), domain.bucket_steps()), archs);
+    // So many are counted in a second or two.
+    constexpr std::uint64_t kCountable = 1'000'000;
+    const bool exact = bound <= kCountable;
+    const std::uint64_t kernels = exact ? domain.count() * archs : bound;
+    print_note(
+        fmt::format("{}: {} combinations of constants, {} bucket steps, {} architecture{}: "
+                    "{}{} kernels",
+                    tmpl.name, domain.combinations(), domain.bucket_steps(), archs,
+                    archs == 1 ? "" : "s", exact ? "" : "at most ", kernels));
+    if (kernels <= request_.limit - std::min<std::uint64_t>(request_.limit, jobs_.size())) return;
+    throw UsageError(fmt::format(
+        "precompile {}: {}{} kernels are more than --limit {}; narrow them with --set "
+        "CONSTANT=VALUE (again for a second value), or say --limit {}",
+        tmpl.name, exact ? "" : "at most ", kernels, request_.limit, kernels + jobs_.size()));
+  }
+
+  static std::uint64_t times(std::uint64_t a, std::uint64_t b) {
+    std::uint64_t product = 0;
+    if (__builtin_mul_overflow(a, b, &product)) return std::numeric_limits<std::uint64_t>::max();
+    return product;
+  }
+
+  void add(KernelJob job) {
+    if (known_.insert(job.signature.text(job.arch)).second) jobs_.push_back(std::move(job));
+  }
+
   void add(const table::Template& tmpl, bool may_pass_over) {
     std::vector<Arch> archs;
     for (const Arch arch : archs_for(context_, tmpl, request_.archs)) {
@@ -45,8 +95,7 @@ class Planner {
     const auto constants = constants_of(tmpl, preset, request_.words);
     for (const Signature& signature : resolve_all_buckets(tmpl, constants)) {
       for (const Arch arch : archs) {
-        if (!known_.insert(signature.text(arch)).second) continue;
-        jobs_.push_back({signature, arch, request_.debug});
+        add({signature, arch, request_.debug});
       }
     }
   }

@@ -21,14 +21,16 @@ struct PlanRequest {
   RequestWords words;  // after split()
   std::vector<std::string> presets;
   bool all_presets = false;
+  bool all = false;         // the whole domain of each template named, which words.constants narrow
+  std::uint64_t limit = 0;  // of `all`: more kernels are refused
   std::vector<Arch> archs;  // empty: those of the GPUs at hand
   Debug debug = Debug::kNone;
 };
 
-// Every signature of the presets, or of the constants given, over every bucket step and
-// architecture. Templates that no name was given for are passed over, with a note, where they do
-// not support an architecture.
-// Errors: UsageError; kInvalidArgument, kUnknownTemplate and kInvalidTemplate from the library.
+// Every signature of the presets, of the constants given, or of the domain, over every bucket step
+// and architecture; how many a domain has is printed first. Templates that no name was given for
+// are passed over, with a note, where they do not support an architecture. Errors: UsageError;
+// kInvalidArgument, kUnknownTemplate and kInvalidTemplate from the library.
 std::vector<KernelJob> make_plan(Context& context, const PlanRequest& request);
 
 // "sm_90a,sm_80" -> archs. Errors: UsageError.

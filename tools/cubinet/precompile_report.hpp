@@ -1,4 +1,4 @@
-// Precompile report: progress while kernels are compiled, and what became of them.
+// Precompile report: what became of the kernels.
 #pragma once
 
 #include <string>
@@ -9,34 +9,30 @@
 
 namespace jit::inline v1 {
 
-// On a terminal one line of stderr that changes; elsewhere a line per compiled or failed kernel.
-class Progress {
- public:
-  Progress(std::size_t total, bool silent);
-  ~Progress();
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-
-  void finished(const KernelOutcome& outcome);
-
- private:
-  void clear() const;
-
-  std::size_t total_;
-  std::size_t done_ = 0;
-  bool silent_;
-  bool terminal_;
-};
-
 struct Totals {
   std::size_t compiled = 0;
   std::size_t hits = 0;
   std::size_t failed = 0;
+  std::size_t refused = 0;
+  std::size_t not_done = 0;
+  std::size_t retries = 0;  // of all kernels
 };
-Totals totals_of(const std::vector<KernelOutcome>& outcomes);
 
-std::string report_text(const std::vector<KernelOutcome>& outcomes, double elapsed_ms);
+// One run of the command.
+struct PrecompileRun {
+  std::vector<KernelOutcome> outcomes;
+  std::size_t workers = 0;
+  double elapsed_ms = 0;
+  int stopped_by = 0;  // a signal; 0: none
+
+  Totals totals() const;
+  double rate() const;  // compiled kernels per second; 0 if none was compiled
+};
+
+// A line per kernel, unless they are many and not `all` are wanted: then those that failed and
+// those that took longest. The last line counts.
+std::string report_text(const PrecompileRun& run, bool all);
 // Compiler logs only where `with_logs`.
-Json report_json(const std::vector<KernelOutcome>& outcomes, double elapsed_ms, bool with_logs);
+Json report_json(const PrecompileRun& run, bool with_logs);
 
 }  // namespace jit::inline v1

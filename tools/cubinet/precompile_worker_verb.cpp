@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <iostream>
 
 #include "base/file.hpp"
 #include "cubinet/request.hpp"
 #include "cubinet/verbs.hpp"
 #include "cubinet/work_message.hpp"
+#include "cubinet/worker_process.hpp"
 #include "runtime/runtime_impl.hpp"
 #include "signature/manifest.hpp"
 #include "signature/values.hpp"
@@ -25,7 +27,7 @@ KernelOutcome carry_out(Runtime& runtime, const WorkOrder& order) {
     words.constants = order.constants;
     const KernelJob job{resolve(tmpl, constants_of(tmpl, nullptr, words)), *arch,
                         parse_debug(order.debug)};
-    return precompile_here(runtime, job);
+    return precompile_here(runtime, job, order.manner);
   } catch (const Error& error) {
     return failure(error);
   }
@@ -37,12 +39,17 @@ class PrecompileWorkerVerb final : public Verb {
   void declare(Arguments&) override {}
 
   int run(Context& context) override {
+    bind_to_parent();
     // Replies have stdout for themselves, whatever a library prints.
     const UniqueFd replies(::dup(STDOUT_FILENO));
     if (!replies || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) return kFailedWork;
+    // The command waits for other processes, and says when it has been long enough.
+    RuntimeOptions options = context.options();
+    options.lock_timeout = std::chrono::milliseconds(0);
+    Runtime runtime(std::move(options));
     std::string line;
     while (std::getline(std::cin, line)) {
-      const KernelOutcome outcome = carry_out(context.runtime(), decode_order(line));
+      const KernelOutcome outcome = carry_out(runtime, decode_order(line));
       if (write_fully(replies.get(), as_bytes(encode(outcome) + "\n")) != 0) return kFailedWork;
     }
     return kFine;

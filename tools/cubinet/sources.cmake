@@ -13,16 +13,24 @@ set(CUBINET_SOURCES_CUBINET
     context.cpp
     doctor_report.cpp
     doctor_verb.cpp
+    domain.cpp
     examination.cpp
     json.cpp
+    machine.cpp
+    precompile.cpp
     precompile_plan.cpp
+    precompile_progress.cpp
     precompile_report.cpp
     precompile_verb.cpp
     precompile_worker_verb.cpp
     render_verb.cpp
     request.cpp
+    shard.cpp
+    stop_signals.cpp
     template_text.cpp
     templates_verb.cpp
     text.cpp
     work_message.cpp
-    worker_pool.cpp)
+    work_queue.cpp
+    worker_pool.cpp
+    worker_process.cpp)

@@ -1,6 +1,9 @@
 #include "cubinet/work_message.hpp"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <system_error>
 
 #include "runtime/runtime_impl.hpp"
 #include "signature/values.hpp"
@@ -15,9 +18,29 @@ constexpr auto kReplace = json::error_handler_t::replace;
 std::string line_of(const json& message) { return message.dump(-1, ' ', false, kReplace); }
 
 KernelState parse_state(const std::string& text) {
-  if (text == name_of(KernelState::kHit)) return KernelState::kHit;
-  if (text == name_of(KernelState::kCompiled)) return KernelState::kCompiled;
-  return KernelState::kFailed;
+  for (const KernelState state : {KernelState::kHit, KernelState::kCompiled, KernelState::kRefused,
+                                  KernelState::kBusy, KernelState::kFailed}) {
+    if (text == name_of(state)) return state;
+  }
+  throw std::runtime_error("read an outcome: no state " + text);
+}
+
+// The compiler's own words for a static_assert that does not hold.
+bool is_refusal(const Error& error) {
+  return error.code() == ErrorCode::kCompileFailed &&
+         std::string_view(error.what()).find("static assertion failed") != std::string_view::npos;
+}
+
+// A combination that is refused by design leaves nothing to be looked into.
+KernelOutcome refusal(const Error& error) {
+  KernelOutcome outcome = failure(error);
+  outcome.state = KernelState::kRefused;
+  if (!outcome.reproduction.empty()) {
+    std::error_code ignored;
+    std::filesystem::remove(outcome.reproduction, ignored);
+    outcome.reproduction.clear();
+  }
+  return outcome;
 }
 
 }  // namespace
@@ -27,11 +50,14 @@ std::string_view name_of(KernelState state) noexcept {
     case KernelState::kHit: return "hit";
     case KernelState::kCompiled: return "compiled";
     case KernelState::kFailed: return "failed";
+    case KernelState::kRefused: return "refused";
+    case KernelState::kBusy: return "busy";
+    case KernelState::kNotDone: return "not_done";
   }
   return "?";
 }
 
-std::string encode(const KernelJob& job) {
+std::string encode(const KernelJob& job, const WorkManner& manner) {
   json constants = json::array();
   for (std::size_t i = 0; i < job.signature.values.size(); ++i) {
     constants.push_back({std::string(job.signature.tmpl->constants[i].name),
@@ -40,12 +66,18 @@ std::string encode(const KernelJob& job) {
   return line_of({{"template", std::string(job.signature.tmpl->name)},
                   {"arch", job.arch.text()},
                   {"debug", std::string(name_of(job.debug))},
-                  {"constants", std::move(constants)}});
+                  {"constants", std::move(constants)},
+                  {"wait", manner.wait},
+                  {"refusals", manner.refusals}});
 }
 
 WorkOrder decode_order(const std::string& line) {
   const json message = json::parse(line);
-  WorkOrder order{message.at("template"), message.at("arch"), message.at("debug"), {}};
+  WorkOrder order{message.at("template"),
+                  message.at("arch"),
+                  message.at("debug"),
+                  {},
+                  {message.at("wait"), message.at("refusals")}};
   for (const json& constant : message.at("constants")) {
     order.constants.emplace_back(constant.at(0), constant.at(1));
   }
@@ -108,14 +140,20 @@ KernelOutcome failure(ErrorCode code, std::string message) {
   return outcome;
 }
 
-KernelOutcome precompile_here(Runtime& runtime, const KernelJob& job) {
+KernelOutcome precompile_here(Runtime& runtime, const KernelJob& job, const WorkManner& manner) {
+  Runtime::Impl& impl = runtime.impl();
   try {
     KernelOutcome outcome;
-    outcome.report = runtime.impl().precompile(job.signature, job.arch, job.debug);
-    outcome.state = outcome.report.hit ? KernelState::kHit : KernelState::kCompiled;
+    std::optional<PrecompileReport> report =
+        manner.wait ? impl.precompile(job.signature, job.arch, job.debug)
+                    : impl.try_precompile(job.signature, job.arch, job.debug);
+    outcome.state = !report       ? KernelState::kBusy
+                    : report->hit ? KernelState::kHit
+                                  : KernelState::kCompiled;
+    if (report) outcome.report = std::move(*report);
     return outcome;
   } catch (const Error& error) {
-    return failure(error);
+    return manner.refusals && is_refusal(error) ? refusal(error) : failure(error);
   } catch (const std::exception& error) {
     return failure(ErrorCode::kInternal, error.what());
   }

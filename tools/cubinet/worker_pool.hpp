@@ -1,66 +1,100 @@
-// WorkerPool: processes of this command that answer one line with one line.
+// WorkerPool: processes of this command that answer one line with one line, and the loss of some.
 //
 // NVRTC does not scale with threads, and a compiler that crashes takes its process along: so each
-// worker is a process of its own, started by exec and not forked from a process with threads.
+// worker is a process of its own.
 #pragma once
 
-#include <sys/types.h>
-
+#include <chrono>
 #include <cstddef>
-#include <functional>
-#include <span>
+#include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/file_descriptor.hpp"
+#include "cubinet/machine.hpp"
+#include "cubinet/work_queue.hpp"
+#include "cubinet/worker_process.hpp"
 
 namespace jit::inline v1 {
 
-// What came back for one line.
-struct Reply {
-  bool ok = false;
-  std::string text;  // the line; else why there is none
+// Whose orders a pool carries out. Called on the thread of WorkerPool::run.
+class PoolClient {
+ public:
+  virtual ~PoolClient() = default;
+
+  // The order as a worker reads it, without a newline.
+  virtual std::string line(std::size_t order) = 0;
+  // What came back. Returns: false if another process is at it: it is asked again later.
+  // Errors: std::exception for an answer that makes no sense; its worker counts as crashed.
+  virtual bool answered(std::size_t order, const std::string& line) = 0;
+  // Its worker was lost, for this reason. `again`: it will be tried again, else this was the last.
+  virtual void lost(std::size_t order, Loss loss, const std::string& reason, bool again) = 0;
+  // No worker can be started, so that no further order is carried out.
+  virtual void abandoned(std::size_t order, const std::string& reason) = 0;
+  // Some time has passed. `workers`: how many have something to do.
+  virtual void tick(std::size_t workers) = 0;
 };
 
+struct PoolOptions {
+  // Of this same program: they make a worker, which reads lines from stdin, answers each on stdout
+  // in their sequence, and ends with its input. Its stderr is ours.
+  std::vector<std::string> arguments;
+  std::size_t processes = 1;
+  std::chrono::milliseconds timeout{0};  // for one order, a worker's start included; 0: none
+  int stop_fd = -1;                      // readable: stop
+};
+
+// Threads: one.
 class WorkerPool {
  public:
-  // `arguments` of this same program make a worker: it reads lines from stdin, answers each on
-  // stdout, and ends with its input. Its stderr is ours.
-  explicit WorkerPool(std::vector<std::string> arguments);
+  WorkerPool(PoolOptions options, PoolClient& client)
+      : options_(std::move(options)), client_(client) {}
 
-  // Gives each line to one of at most `processes` workers and calls `done` with its index as the
-  // replies come in. A worker that ends takes only its own line with it and is replaced.
-  void run(std::span<const std::string> lines, std::size_t processes,
-           const std::function<void(std::size_t index, Reply reply)>& done);
+  // Carries out orders 0 to count - 1 under WorkQueue's rule. A worker that ends, or is killed at
+  // its timeout, costs none but the order that it was at.
+  // Returns: true; false, with the workers killed, if it was stopped before all were done.
+  bool run(std::size_t count);
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   struct Worker {
-    pid_t pid = -1;
-    UniqueFd fd;
-    std::size_t line = 0;
-    std::string received;
+    WorkerProcess process;
+    std::deque<std::size_t> orders;  // it is at the first; at most one waits behind
+    Clock::time_point since;         // of the first
+    bool used = false;               // has been given any
   };
 
-  struct Queue {
-    std::span<const std::string> lines;
-    const std::function<void(std::size_t index, Reply reply)>& done;
-    std::size_t next = 0;
-  };
+  // Hands out what there is. Returns: false if no worker can be had at all.
+  bool feed();
+  // Returns: false if there is nothing more to hand out now.
+  bool feed(Worker& worker);
+  // A running one, that has done nothing yet if `fresh`. Returns: false if none can be had.
+  bool prepare(Worker& worker, const WorkQueue::Next& next);
+  void give(Worker& worker, std::size_t order);
+  void abandon_the_rest();
 
-  // Gives the next line to a worker, started if need be; ends one that has nothing left to do.
-  void feed(Worker& worker, Queue& queue) const;
-  // False if no process could be had, which costs the next line.
-  bool ready(Worker& worker, Queue& queue) const;
-  int start(Worker& worker) const;  // Returns: 0, or errno
-  static bool give(Worker& worker, std::string line);
-  // Reads what there is. Returns: a reply, once there is a whole one or the worker has ended.
-  static bool receive(Worker& worker, Reply& reply);
-  static std::string end(Worker& worker);  // why it ended
+  // Waits for an answer, an end, a timeout or a tick, and deals with it.
+  void wait();
+  std::chrono::milliseconds longest_wait() const;
+  void receive(Worker& worker);
+  bool take_answer(Worker& worker, const std::string& line);
+  void enforce_timeout(Worker& worker);
+  // The worker is no more; what it was at is lost and what waited behind is not.
+  void lose(Worker& worker, Loss loss, const std::string& reason);
+  void kill(Worker& worker);
+  Loss judge(const ProcessEnd& end, std::string& reason);
+  void end_workers();
 
-  std::vector<std::string> arguments_;
+  PoolOptions options_;
+  PoolClient& client_;
+  Machine machine_;
+  std::uint64_t oom_kills_ = 0;
+  std::vector<Worker> workers_;
+  std::vector<WorkerProcess> killed_;  // not reaped yet
+  std::optional<WorkQueue> queue_;
+  std::string start_error_;
+  bool stopped_ = false;
 };
-
-// Cores that this process may use; at least 1.
-std::size_t usable_cores();
 
 }  // namespace jit::inline v1

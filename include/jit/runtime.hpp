@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <future>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -13,9 +14,12 @@
 
 #include "jit/abi.hpp"
 #include "jit/kernel.hpp"
+#include "jit/kernel_spec.hpp"
 #include "jit/options.hpp"
+#include "jit/recording.hpp"
 #include "jit/stats.hpp"
 #include "jit/value.hpp"
+#include "jit/warm_up.hpp"
 
 namespace jit::inline v1 {
 
@@ -69,8 +73,16 @@ class JIT_EXPORT Runtime {
   Kernel get_kernel(std::string_view name, std::span<const Constant> constants,
                     const Sizes& sizes = {}, const KernelOptions& options = {});
 
-  // The same, but never waits for a compiler or for another caller: nullopt unless the kernel is
-  // in memory or on disk. Nothing is started; see prefetch.
+  // The same, but returns at once: the kernel if it is in memory; else nothing, and it is started
+  // in the background: from disk, from a pack or by the compiler, ready in the calling context.
+  // Later calls find it, or throw why it failed: each of them, without trying again for a minute;
+  // get_kernel tries at once. Which entries there are on disk is not asked on the caller's thread,
+  // so in frozen mode the first call returns nothing as well, and the next ones throw kFrozenMiss.
+  // A failure is logged when it happens.
+  // Requires: the calling context outlives the work.
+  // Cost: as get_kernel in memory; else microseconds. The first call of a Runtime finds the driver,
+  // the first of a template on the template path reads it, and the first that starts something
+  // starts a thread.
   std::optional<Kernel> try_get_kernel(std::string_view name,
                                        std::initializer_list<Constant> constants,
                                        const Sizes& sizes = {}, const KernelOptions& options = {});
@@ -84,6 +96,25 @@ class JIT_EXPORT Runtime {
                 const Sizes& sizes = {}, const KernelOptions& options = {});
   void prefetch(std::string_view name, std::span<const Constant> constants, const Sizes& sizes = {},
                 const KernelOptions& options = {});
+
+  // Starts getting all of them in the background, in this order, ready in the calling context. A
+  // kernel that fails is logged and in the report, and keeps no other from being made.
+  // Returns: a future that is ready when all of them are. It never holds an exception, and its
+  // destructor does not wait. Kernels that were not done when the Runtime ended, or that a child of
+  // fork() sees the parent at work on, are in the report with kShuttingDown.
+  // Errors: those of a bad request, at once; then nothing is started.
+  std::future<WarmUpReport> prefetch(std::span<const KernelSpec> kernels);
+
+  // Makes all of them ready in the calling context and returns when they are. What nobody has made
+  // is compiled here, except what another process is compiling: that is passed over and loaded when
+  // it is there. Processes that warm up together start at different places of the list, so that
+  // together they compile each kernel once. What is on disk is loaded while others are compiled.
+  // Returns: a report; kernels that failed are in it, the others are ready.
+  // Errors: those of a bad request, before anything is started; what `progress` throws.
+  WarmUpReport warm_up(std::span<const KernelSpec> kernels, const WarmUpOptions& options = {});
+  // The same for what processes before this one asked for, with today's templates. A request that
+  // they do not know is in the report.
+  WarmUpReport warm_up(const Recording& recording, const WarmUpOptions& options = {});
 
   // Puts the kernel for `arch` ("sm_90a") into the cache; needs neither driver nor GPU.
   // Errors: as get_kernel, less the driver's; kIo if it could not be published.
@@ -126,5 +157,6 @@ JIT_EXPORT void prefetch(std::string_view name, std::initializer_list<Constant> 
                          const Sizes& sizes = {}, const KernelOptions& options = {});
 JIT_EXPORT void prefetch(std::string_view name, std::span<const Constant> constants,
                          const Sizes& sizes = {}, const KernelOptions& options = {});
+JIT_EXPORT std::future<WarmUpReport> prefetch(std::span<const KernelSpec> kernels);
 
 }  // namespace jit::inline v1

@@ -163,23 +163,31 @@ void ArtifactSource::count_miss(std::string_view name) noexcept {
   }
 }
 
-FlightLock ArtifactSource::claim(const Unit& unit) {
-  // A compile that took long before is given as long again, four times over.
-  const auto patience =
-      std::max(options_.lock_timeout,
-               std::chrono::milliseconds(4 * last_compile_ms_.load(std::memory_order_relaxed)));
-  FlightLock lock = try_claim(unit, patience);
-  if (lock.waited()) lock_waits_.fetch_add(1, std::memory_order_relaxed);
+// A compile that took long before is given as long again, four times over.
+std::chrono::milliseconds ArtifactSource::patience() const noexcept {
+  return std::max(options_.lock_timeout,
+                  std::chrono::milliseconds(4 * last_compile_ms_.load(std::memory_order_relaxed)));
+}
+
+FlightLock ArtifactSource::claim(const Unit& unit, std::chrono::milliseconds passed) {
+  using std::chrono::milliseconds;
+  const milliseconds all = patience();
+  FlightLock lock = acquire(unit, std::max(all - passed, milliseconds(0)));
+  if (lock.waited() && passed == milliseconds(0)) count_wait();
   if (lock.state() == LockState::kTimedOut) {
     lock_timeouts_.fetch_add(1, std::memory_order_relaxed);
     logger_.warning(fmt::format(
         "wait for another process that compiles {}: {} ms have passed; compiling it here too",
-        unit.name(), patience.count()));
+        unit.name(), std::max(all, passed).count()));
   }
   return lock;
 }
 
-FlightLock ArtifactSource::try_claim(const Unit& unit, std::chrono::milliseconds patience) {
+FlightLock ArtifactSource::try_claim(const Unit& unit) {
+  return acquire(unit, std::chrono::milliseconds(0));
+}
+
+FlightLock ArtifactSource::acquire(const Unit& unit, std::chrono::milliseconds patience) {
   // Never destroyed: a worker may be here while the process exits.
   static const auto* const nowhere =
       new Directory(DirectoryOptions{{}, false, true}, Logger::silent());

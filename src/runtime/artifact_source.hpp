@@ -71,10 +71,15 @@ class ArtifactSource final : private ForkAware {
   // makes could not be loaded.
   void require_loadable(const Unit& unit);
 
-  // The claim of this process on the unit, waited for at most RuntimeOptions::lock_timeout.
-  FlightLock claim(const Unit& unit);
-  // The same, waited for at most `patience`; that it did not come is nobody's news.
-  FlightLock try_claim(const Unit& unit, std::chrono::milliseconds patience);
+  // How long another process is waited for that makes a kernel.
+  std::chrono::milliseconds patience() const noexcept;
+  // The claim of this process on the unit, waited for as long as there is patience left after what
+  // has `passed` already.
+  FlightLock claim(const Unit& unit, std::chrono::milliseconds passed = {});
+  // The same without a wait; that it did not come is nobody's news.
+  FlightLock try_claim(const Unit& unit);
+  // Says that a request waits for another process, though not in claim().
+  void count_wait() noexcept { lock_waits_.fetch_add(1, std::memory_order_relaxed); }
 
   // Compiles on the worker thread. Errors: kNoCompiler with all places tried, kUnsupportedArch,
   // kCompileFailed. Cost: NVRTC's, plus under 10 %.
@@ -103,6 +108,7 @@ class ArtifactSource final : private ForkAware {
  private:
   void before_fork() noexcept override { mutex_.lock(); }
   void after_fork(bool) noexcept override { mutex_.unlock(); }
+  FlightLock acquire(const Unit& unit, std::chrono::milliseconds patience);
   // Sets `name` on a miss.
   std::optional<Artifact> look_up(const Unit& unit, Purpose purpose, std::string_view& name);
   Compiler& compiler_on_worker();

@@ -1,6 +1,4 @@
-// What never waits: a look without a compile, and work in the background.
-#include <fmt/format.h>
-
+// What never waits: a look into memory, and work in the background.
 #include "runtime/runtime_impl.hpp"
 
 namespace jit::inline v1 {
@@ -10,65 +8,110 @@ std::optional<Kernel> Runtime::Impl::try_get(const KernelRequest& request) {
     if (hits_.add()) recorder_.tick();
     return ready(*kernel, request.options);
   }
-  SignatureSlot& slot = slot_of(request);
-  devices_.driver();
-  const std::size_t capability = devices_.capability_index(request.options.device);
-  const auto scope = scope_of(request.options);
-  auto claim = memory_.try_claim(slot, capability);
-  if (!claim) return std::nullopt;
-  if (!claim->leads()) {
+  // One who comes again while the kernel is under way finds what it resolved to.
+  SignatureSlot* slot = memo_.find(memo_request(request));
+  if (slot == nullptr) slot = &slot_of(request);
+  const Pursuit wanted = pursuit_of(*slot, request.options);
+  // Another spelling may have got it.
+  if (auto* kernel = slot->loaded[wanted.capability].load(std::memory_order_acquire)) {
     hits_.add();
-    return ready(*slot.loaded[capability].load(std::memory_order_acquire), request.options);
+    return ready(*kernel, request.options);
+  }
+  // No disk, no driver's load and no compiler stands in the caller's way.
+  pursuits_.start_quietly(wanted);
+  recorder_.tick();
+  return std::nullopt;
+}
+
+void Runtime::Impl::prefetch(const KernelRequest& request) {
+  SignatureSlot& slot = slot_of(request, Asked::kAhead);  // a bad one is refused here and now
+  pursuits_.start(pursuit_of(slot, request.options));
+}
+
+Pursuit Runtime::Impl::pursuit_of(SignatureSlot& slot, const KernelOptions& options) {
+  Pursuit pursuit;
+  pursuit.slot = &slot;
+  pursuit.context = devices_.driver().current_context();
+  pursuit.capability = devices_.capability_index(options.device);
+  pursuit.options = options;
+  return pursuit;
+}
+
+std::unique_ptr<ContextScope> Runtime::Impl::context_of(const Pursuit& pursuit) {
+  if (process_is_exiting()) {
+    throw Error(ErrorCode::kShuttingDown,
+                "get " + pursuit.slot->signature.text() + ": process exit has begun");
+  }
+  if (pursuit.context == nullptr) return nullptr;
+  return std::make_unique<ContextScope>(devices_.driver(), pursuit.context);
+}
+
+StepResult Runtime::Impl::look_for(Pursuit& pursuit) {
+  const auto context = context_of(pursuit);
+  const auto device = scope_of(pursuit.options);
+  SignatureSlot& slot = *pursuit.slot;
+  auto claim = memory_.try_claim(slot, pursuit.capability);
+  if (!claim) return {NextStep::kLater};
+  if (!claim->leads()) {
+    ready(*slot.loaded[pursuit.capability].load(std::memory_order_acquire), pursuit.options);
+    return {NextStep::kNone, WarmUpOutcome::kInMemory};
   }
   try {
-    const Unit unit = make_unit(slot.signature, arch_for(slot.signature, capability), slot.debug);
+    const Unit unit =
+        make_unit(slot.signature, arch_for(slot.signature, pursuit.capability), slot.debug);
     std::string_view miss;
-    auto kernel = find_and_load(unit, miss);
-    if (!kernel) kernel = find_made_elsewhere(unit, slot.debug, capability, miss);
-    recorder_.tick();
-    if (kernel) return claim->serve(std::move(kernel)).view();
-    source_.count_miss(miss);
+    if (serve(*claim, find_and_load(unit, miss)) ||
+        serve(*claim, find_made_elsewhere(unit, slot.debug, pursuit.capability, miss))) {
+      recorder_.tick();
+      return {NextStep::kNone,
+              pursuit.missed ? WarmUpOutcome::kMadeElsewhere : WarmUpOutcome::kFound};
+    }
+    require_compilable(unit, miss);
+    pursuit.missed = true;
+    // Not kept until it is this one's turn to be compiled: a caller who waits for it goes first.
     claim->abandon();
-    return std::nullopt;
+    return {NextStep::kMake};
   } catch (...) {
     claim->fail(std::current_exception());
     throw;
   }
 }
 
-void Runtime::Impl::prefetch(const KernelRequest& request) {
-  SignatureSlot& slot = slot_of(request, Asked::kAhead);  // a bad one is refused here and now
-  devices_.driver();
-  const std::size_t capability = devices_.capability_index(request.options.device);
-  // Claimed here, so that the worker never waits for a caller who waits for the worker.
-  auto claimed = memory_.try_claim(slot, capability);
-  if (!claimed || !claimed->leads()) return;  // somebody is at it, or it is there
-  Prefetch job{std::make_shared<MemoryTier::Claim>(std::move(*claimed)),
-               &slot,
-               capability,
-               devices_.driver().current_context(),
-               request.options,
-               std::chrono::steady_clock::now() + options_.lock_timeout};
-  background_.post([this, job = std::move(job)] { advance(job); });
+StepResult Runtime::Impl::make(Pursuit& pursuit) {
+  using Clock = std::chrono::steady_clock;
+  const auto context = context_of(pursuit);
+  const auto device = scope_of(pursuit.options);
+  SignatureSlot& slot = *pursuit.slot;
+  auto claim = memory_.try_claim(slot, pursuit.capability);
+  if (!claim) return {NextStep::kLater};
+  if (!claim->leads()) return {NextStep::kLook};
+  Patience patience{false, {}};
+  if (pursuit.waits_since) {
+    patience.passed =
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - *pursuit.waits_since);
+    patience.waits = patience.passed >= source_.patience();
+  }
+  if (const auto outcome = build(*claim, slot, pursuit.capability, patience)) {
+    return {NextStep::kNone,
+            *outcome == WarmUpOutcome::kFound ? WarmUpOutcome::kMadeElsewhere : *outcome};
+  }
+  // While another process makes it, the others go on.
+  claim->abandon();
+  if (!pursuit.waits_since) {
+    pursuit.waits_since = Clock::now();
+    source_.count_wait();
+  }
+  return {NextStep::kLater};
 }
 
-void Runtime::Impl::advance(const Prefetch& job) {
-  try {
-    std::optional<ContextScope> current;
-    if (job.context != nullptr) current.emplace(devices_.driver(), job.context);
-    const auto scope = scope_of(job.options);
-    const bool late = std::chrono::steady_clock::now() >= job.deadline;
-    // While another process makes it, the other prefetches go on.
-    if (build(*job.claim, *job.slot, job.capability, late ? Patience::kWait : Patience::kAsk)) {
-      return;
-    }
-    background_.post([this, job] { advance(job); });
-  } catch (const std::exception& error) {
-    job.claim->fail(std::current_exception());
-    const auto* known = dynamic_cast<const Error*>(&error);
-    if (known != nullptr && known->code() == ErrorCode::kShuttingDown) return;  // nobody's loss
-    logger_.warning(fmt::format("prefetch {}: {}", job.slot->signature.text(), error.what()));
+std::vector<Pursuit> Runtime::Impl::pursuits_of(std::span<const KernelSpec> kernels) {
+  std::vector<Pursuit> pursuits;
+  for (const KernelSpec& kernel : kernels) {
+    SignatureSlot& slot = slot_of(
+        {kernel.name(), kernel.constants(), kernel.sizes(), kernel.options()}, Asked::kAhead);
+    pursuits.push_back(pursuit_of(slot, kernel.options()));
   }
+  return pursuits;
 }
 
 }  // namespace jit::inline v1

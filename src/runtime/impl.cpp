@@ -26,7 +26,10 @@ Runtime::Impl::Impl(RuntimeOptions options)
       devices_(options_.driver),
       churn_(options_.churn, options_.churn_limit, logger_),
       source_(options_, logger_),
-      recorder_(source_.directory(), [this] { return counts(); }) {
+      recorder_(source_.directory(), [this] { return counts(); }),
+      pursuits_({[this](Pursuit& pursuit) { return look_for(pursuit); },
+                 [this](Pursuit& pursuit) { return make(pursuit); }},
+                logger_) {
   for (const std::filesystem::path& directory : options_.template_path) {
     std::error_code error;
     if (std::filesystem::is_directory(directory, error)) continue;
@@ -39,7 +42,7 @@ Runtime::Impl::Impl(RuntimeOptions options)
 
 // What still works for this Runtime ends before the recorder writes for the last time.
 Runtime::Impl::~Impl() {
-  background_.stop();
+  pursuits_.stop();
   source_.end_housekeeping();
 }
 

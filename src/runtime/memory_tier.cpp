@@ -5,7 +5,6 @@
 #include <utility>
 
 namespace jit::inline v1 {
-namespace {
 
 Attempt::Failure failure_of(const std::exception_ptr& thrown) {
   try {
@@ -16,8 +15,6 @@ Attempt::Failure failure_of(const std::exception_ptr& thrown) {
     return {ErrorCode::kInternal, error.what(), {}, {}};
   }
 }
-
-}  // namespace
 
 MemoryTier::MemoryTier() {
   auto changed = std::make_unique<std::condition_variable>();

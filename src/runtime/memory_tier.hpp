@@ -37,6 +37,9 @@ struct Attempt {
   std::optional<Failure> failure;
 };
 
+// What was thrown, as one that a later caller may throw again.
+Attempt::Failure failure_of(const std::exception_ptr& thrown);
+
 // SignatureSlot holds the loaded kernels of one signature, one per compute capability.
 struct SignatureSlot {
   Signature signature;

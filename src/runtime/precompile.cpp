@@ -27,12 +27,12 @@ PrecompileReport report_of(const Unit& unit, const Artifact& artifact, bool hit)
 }  // namespace
 
 PrecompileReport Runtime::Impl::precompile(const Signature& signature, Arch arch, Debug debug) {
-  return *precompile(signature, arch, debug, Patience::kWait);
+  return *precompile(signature, arch, debug, Patience{});
 }
 
 std::optional<PrecompileReport> Runtime::Impl::try_precompile(const Signature& signature, Arch arch,
                                                               Debug debug) {
-  return precompile(signature, arch, debug, Patience::kAsk);
+  return precompile(signature, arch, debug, Patience{.waits = false});
 }
 
 std::optional<PrecompileReport> Runtime::Impl::precompile(const Signature& signature, Arch arch,
@@ -47,9 +47,8 @@ std::optional<PrecompileReport> Runtime::Impl::precompile(const Signature& signa
   std::string_view miss;
   if (const auto found = source_.find(unit, kKeep, &miss)) return hit(*found);
   require_keepable(unit, miss);
-  const FlightLock flight =
-      patience == Patience::kWait ? source_.claim(unit) : source_.try_claim(unit, {});
-  if (flight.state() == LockState::kTimedOut && patience == Patience::kAsk) return std::nullopt;
+  const FlightLock flight = patience.waits ? source_.claim(unit) : source_.try_claim(unit);
+  if (flight.state() == LockState::kTimedOut && !patience.waits) return std::nullopt;
   if (flight.state() != LockState::kUnavailable) {
     if (const auto found = source_.find(unit, kKeep)) return hit(*found);
   }

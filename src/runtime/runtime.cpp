@@ -23,6 +23,29 @@ auto guarded(const Call& call) -> decltype(call()) {
   }
 }
 
+// What the caller's own function throws is the caller's, and passes as it is.
+template <class Call>
+WarmUpReport with_progress(const WarmUpOptions& options, const Call& call) {
+  std::exception_ptr thrown;
+  WarmUpOptions told;
+  if (options.progress) {
+    told.progress = [&](const WarmUpProgress& progress) {
+      try {
+        options.progress(progress);
+      } catch (...) {
+        thrown = std::current_exception();
+        throw;
+      }
+    };
+  }
+  try {
+    return guarded([&] { return call(told); });
+  } catch (...) {
+    if (thrown != nullptr) std::rethrow_exception(thrown);
+    throw;
+  }
+}
+
 std::span<const Constant> span_of(std::initializer_list<Constant> constants) {
   return {constants.begin(), constants.size()};
 }
@@ -70,6 +93,20 @@ void Runtime::prefetch(std::string_view name, std::initializer_list<Constant> co
 void Runtime::prefetch(std::string_view name, std::span<const Constant> constants,
                        const Sizes& sizes, const KernelOptions& options) {
   guarded([&] { impl_->prefetch({name, constants, sizes, options}); });
+}
+
+std::future<WarmUpReport> Runtime::prefetch(std::span<const KernelSpec> kernels) {
+  return guarded([&] { return impl_->prefetch(kernels); });
+}
+
+WarmUpReport Runtime::warm_up(std::span<const KernelSpec> kernels, const WarmUpOptions& options) {
+  return with_progress(options,
+                       [&](const WarmUpOptions& told) { return impl_->warm_up(kernels, told); });
+}
+
+WarmUpReport Runtime::warm_up(const Recording& recording, const WarmUpOptions& options) {
+  return with_progress(options,
+                       [&](const WarmUpOptions& told) { return impl_->warm_up(recording, told); });
 }
 
 PrecompileReport Runtime::precompile(std::string_view name,
@@ -135,6 +172,10 @@ void prefetch(std::string_view name, std::initializer_list<Constant> constants, 
 void prefetch(std::string_view name, std::span<const Constant> constants, const Sizes& sizes,
               const KernelOptions& options) {
   Runtime::shared().prefetch(name, constants, sizes, options);
+}
+
+std::future<WarmUpReport> prefetch(std::span<const KernelSpec> kernels) {
+  return Runtime::shared().prefetch(kernels);
 }
 
 }  // namespace jit::inline v1

@@ -4,17 +4,22 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "base/log.hpp"
+#include "jit/recording.hpp"
 #include "jit/runtime.hpp"
 #include "runtime/artifact_source.hpp"
 #include "runtime/churn_guard.hpp"
 #include "runtime/devices.hpp"
 #include "runtime/hit_counter.hpp"
 #include "runtime/memory_tier.hpp"
+#include "runtime/pursuit.hpp"
 #include "runtime/request_memo.hpp"
 #include "runtime/statistics_recorder.hpp"
 #include "runtime/template_registry.hpp"
@@ -38,6 +43,9 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   Kernel get(const KernelRequest& request);
   std::optional<Kernel> try_get(const KernelRequest& request);
   void prefetch(const KernelRequest& request);
+  std::future<WarmUpReport> prefetch(std::span<const KernelSpec> kernels);
+  WarmUpReport warm_up(std::span<const KernelSpec> kernels, const WarmUpOptions& options);
+  WarmUpReport warm_up(const Recording& recording, const WarmUpOptions& options);
   PrecompileReport precompile(const Signature& signature, Arch arch, Debug debug);
   // The same; nullopt, at once, where another process is at it.
   std::optional<PrecompileReport> try_precompile(const Signature& signature, Arch arch,
@@ -61,21 +69,27 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   SignatureSlot& slot_of(const KernelRequest& request, Asked asked = Asked::kNow);
 
   Kernel get_slowly(const KernelRequest& request);
-  // The story: from a claimed signature to a kernel that everybody has.
-  // Returns: nullopt, the claim as it was, if another process is at it and `patience` is kAsk.
-  enum class Patience : std::uint8_t { kWait, kAsk };
-  std::optional<Kernel> build(MemoryTier::Claim& claim, SignatureSlot& slot, std::size_t capability,
-                              Patience patience);
-  // One prefetch on its way.
-  struct Prefetch {
-    std::shared_ptr<MemoryTier::Claim> claim;
-    SignatureSlot* slot;
-    std::size_t capability;
-    CudaContext context;  // the caller's; it outlives the prefetch
-    KernelOptions options;
-    std::chrono::steady_clock::time_point deadline;  // of waiting for other processes
+  // Whether another process that makes the kernel is waited for, and how long it was already.
+  struct Patience {
+    bool waits = true;
+    std::chrono::milliseconds passed{0};
   };
-  void advance(const Prefetch& job);
+  // The story: from a claimed signature to a kernel that everybody has.
+  // Returns: kFound or kCompiled; nullopt, the claim as it was, if another process is at it and is
+  // not waited for.
+  std::optional<WarmUpOutcome> build(MemoryTier::Claim& claim, SignatureSlot& slot,
+                                     std::size_t capability, Patience patience);
+  // Returns: whether there was a kernel to serve.
+  static bool serve(MemoryTier::Claim& claim, std::unique_ptr<detail::LoadedKernel> kernel);
+
+  // A kernel that nobody waits for, as it is asked for here and now.
+  Pursuit pursuit_of(SignatureSlot& slot, const KernelOptions& options);
+  std::vector<Pursuit> pursuits_of(std::span<const KernelSpec> kernels);
+  WarmUpReport warm_up(std::vector<Pursuit> pursuits, const WarmUpOptions& options);
+  // The steps of a Pursuit, on its threads.
+  StepResult look_for(Pursuit& pursuit);
+  StepResult make(Pursuit& pursuit);
+  std::unique_ptr<ContextScope> context_of(const Pursuit& pursuit);
   // The primary context of the device asked for by ordinal, where another one is current: a kernel
   // is loaded and made ready on its own device. Null where nothing needs to change.
   std::unique_ptr<ContextScope> scope_of(const KernelOptions& options);
@@ -109,7 +123,7 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   std::atomic<std::uint64_t> kernels_loaded_{0};
   std::atomic<std::uint64_t> bytes_loaded_{0};
   StatisticsRecorder recorder_;
-  Worker background_;  // of prefetches, apart from the compiler's; last: it uses all the others
+  Pursuits pursuits_;  // last: it uses all the others
 };
 
 }  // namespace jit::inline v1

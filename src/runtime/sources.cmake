@@ -7,16 +7,19 @@ set(CUBINET_SOURCES_RUNTIME
     devices.cpp
     fork_support.cpp
     frozen_miss.cpp
-    housekeeper.cpp
     hit_counter.cpp
+    housekeeper.cpp
     impl.cpp
     memory_tier.cpp
     options.cpp
-    recording_replay.cpp
     precompile.cpp
+    pursuit.cpp
+    quiet_thread.cpp
+    recording_replay.cpp
     request_memo.cpp
     runtime.cpp
     statistics_recorder.cpp
     story.cpp
     template_registry.cpp
+    warm_up.cpp
     worker.cpp)

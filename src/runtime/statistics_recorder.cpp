@@ -1,32 +1,11 @@
 #include "runtime/statistics_recorder.hpp"
 
-#include <pthread.h>
-
-#include <csignal>
 #include <exception>
 #include <utility>
 
+#include "runtime/quiet_thread.hpp"
+
 namespace jit::inline v1 {
-namespace {
-
-// A thread that takes no signals: those of the program are for its own threads.
-std::thread* make_quiet_thread(const std::function<void()>& body) {
-  sigset_t all{};
-  sigset_t before{};
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread* thread = nullptr;
-  try {
-    thread = new std::thread(body);
-  } catch (const std::exception&) {
-    thread = nullptr;  // there are none to be had: the end of the process writes
-  }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return thread;
-}
-
-}  // namespace
-
 StatisticsRecorder::StatisticsRecorder(const Directory* directory, Collect collect,
                                        RecorderTimes times)
     : collect_(std::move(collect)), times_(times), wake_(new std::condition_variable) {
@@ -72,7 +51,12 @@ void StatisticsRecorder::start() noexcept {
     started_ = false;  // somebody writes, to a disk that may hang: nobody waits for it here
     return;
   }
-  if (!stopping_) thread_ = make_quiet_thread([this] { loop(); });
+  if (stopping_) return;
+  try {
+    thread_ = new std::thread(make_quiet_thread([this] { loop(); }));
+  } catch (const std::exception&) {
+    thread_ = nullptr;  // there are none to be had: the end of the process writes
+  }
 }
 
 void StatisticsRecorder::loop() {

@@ -7,12 +7,6 @@
 #include "runtime/runtime_impl.hpp"
 
 namespace jit::inline v1 {
-namespace {
-
-// How long work in the background waits at a time for another process.
-constexpr std::chrono::milliseconds kShortWait{10};
-
-}  // namespace
 
 Kernel Runtime::Impl::get(const KernelRequest& request) {
   // A warm process stops here: nothing is rendered, hashed, locked or allocated.
@@ -31,47 +25,53 @@ Kernel Runtime::Impl::get_slowly(const KernelRequest& request) {
   const auto scope = scope_of(request.options);
   // One caller per signature goes on; the others wait for it and share its outcome.
   MemoryTier::Claim claim = memory_.claim(slot, capability);
-  if (claim.leads()) build(claim, slot, capability, Patience::kWait);
+  if (claim.leads()) build(claim, slot, capability, {});
   else hits_.add();
   recorder_.tick();
   return ready(*slot.loaded[capability].load(std::memory_order_acquire), request.options);
 }
 
-std::optional<Kernel> Runtime::Impl::build(MemoryTier::Claim& claim, SignatureSlot& slot,
-                                           std::size_t capability, Patience patience) {
+std::optional<WarmUpOutcome> Runtime::Impl::build(MemoryTier::Claim& claim, SignatureSlot& slot,
+                                                  std::size_t capability, Patience patience) {
   try {
     const Arch arch = arch_for(slot.signature, capability);
     // The text itself is rendered and hashed, so a key never rests on a belief about it.
     const Unit unit = make_unit(slot.signature, arch, slot.debug);
     std::string_view miss;  // its name: that of the first look
     // A restarted process stops here, without the compiler.
-    if (auto kernel = find_and_load(unit, miss)) return claim.serve(std::move(kernel)).view();
+    if (serve(claim, find_and_load(unit, miss))) return WarmUpOutcome::kFound;
     // Where nothing can be compiled, whatever runs on this GPU will do.
-    if (auto kernel = find_made_elsewhere(unit, slot.debug, capability, miss)) {
-      return claim.serve(std::move(kernel)).view();
+    if (serve(claim, find_made_elsewhere(unit, slot.debug, capability, miss))) {
+      return WarmUpOutcome::kFound;
     }
     require_compilable(unit, miss);
     // One process per node goes on; the others find its entry when they get their turn.
     const FlightLock flight =
-        patience == Patience::kWait ? source_.claim(unit) : source_.try_claim(unit, kShortWait);
-    if (flight.state() == LockState::kTimedOut && patience == Patience::kAsk) return std::nullopt;
+        patience.waits ? source_.claim(unit, patience.passed) : source_.try_claim(unit);
+    if (flight.state() == LockState::kTimedOut && !patience.waits) return std::nullopt;
     // Looked for again even if nobody was waited for: its maker may have come and gone in between.
-    if (flight.state() != LockState::kUnavailable) {
-      if (auto kernel = find_and_load(unit, miss)) return claim.serve(std::move(kernel)).view();
+    if (flight.state() != LockState::kUnavailable && serve(claim, find_and_load(unit, miss))) {
+      return WarmUpOutcome::kFound;
     }
     source_.count_miss(miss);
     // Compiled and checked: what leaves the compiler is a cubin of this symbol for this arch.
     const Artifact artifact = source_.compile(unit);
     // The kernel is served before the disk is asked, so that no disk stands in its way.
-    const Kernel kernel = claim.serve(load(unit, artifact)).view();
+    claim.serve(load(unit, artifact));
     source_.publish(unit, artifact);
     recorder_.write();
-    return kernel;
+    return WarmUpOutcome::kCompiled;
   } catch (...) {
     // Nothing was published or remembered: the next call may try again.
     claim.fail(std::current_exception());
     throw;
   }
+}
+
+bool Runtime::Impl::serve(MemoryTier::Claim& claim, std::unique_ptr<detail::LoadedKernel> kernel) {
+  if (kernel == nullptr) return false;
+  claim.serve(std::move(kernel));
+  return true;
 }
 
 void Runtime::Impl::require_compilable(const Unit& unit, std::string_view miss) {

@@ -4,6 +4,8 @@
 #include <memory>
 #include <utility>
 
+#include "runtime/quiet_thread.hpp"
+
 namespace jit::inline v1 {
 
 Worker::Worker() {
@@ -23,7 +25,7 @@ void Worker::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    jobs_.clear();
+    drop_locked();
   }
   wake_->notify_all();
   if (thread_ != nullptr) {
@@ -55,29 +57,56 @@ void Worker::run(const std::function<void()>& job) {
   if (error != nullptr) std::rethrow_exception(error);
 }
 
-void Worker::post(std::function<void()> job) {
+void Worker::post(std::function<void()> job, Turn turn) {
   const std::lock_guard lock(mutex_);
   if (stopping_) return;
   start_locked();
-  jobs_.push_back(std::move(job));
+  if (turn == Turn::kFirst) jobs_.push_front(std::move(job));
+  else jobs_.push_back(std::move(job));
+  wake_->notify_one();
+}
+
+void Worker::post_in(std::chrono::milliseconds delay, std::function<void()> job) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return;
+  start_locked();
+  later_.emplace(Clock::now() + delay, std::move(job));
   wake_->notify_one();
 }
 
 void Worker::start_locked() {
   if (thread_ != nullptr) return;
-  thread_ = new std::thread([this] { loop(); });
+  thread_ = new std::thread(make_quiet_thread([this] { loop(); }));
   thread_id_ = thread_->get_id();
+}
+
+void Worker::drop_locked() {
+  jobs_.clear();
+  later_.clear();
+}
+
+// What is due joins the others.
+void Worker::wait_for_job(std::unique_lock<std::mutex>& lock) {
+  while (!stopping_) {
+    while (!later_.empty() && later_.begin()->first <= Clock::now()) {
+      jobs_.push_back(std::move(later_.extract(later_.begin()).mapped()));
+    }
+    if (!jobs_.empty()) return;
+    if (later_.empty()) wake_->wait(lock);
+    else wake_->wait_until(lock, later_.begin()->first);
+  }
 }
 
 void Worker::loop() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_->wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+    wait_for_job(lock);
     if (stopping_) return;
-    const std::function<void()> job = std::move(jobs_.front());
+    std::function<void()> job = std::move(jobs_.front());
     jobs_.pop_front();
     lock.unlock();
     job();
+    job = nullptr;  // what it holds may want the lock
     lock.lock();
   }
 }
@@ -92,7 +121,7 @@ void Worker::after_fork(bool in_child) noexcept {
     thread_ = nullptr;
     thread_id_ = std::thread::id();
     inside_ = false;
-    jobs_.clear();
+    drop_locked();
     wake_ = new std::condition_variable;
   }
   mutex_.unlock();

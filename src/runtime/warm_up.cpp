@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <random>
 #include <set>
 #include <utility>
 
@@ -28,10 +30,10 @@ std::vector<Pursuit> distinct(std::vector<Pursuit> pursuits) {
 void rotate_for_this_process(std::vector<Pursuit>& pursuits) {
   if (pursuits.empty()) return;
   const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
-  const std::uint64_t seed =
-      (static_cast<std::uint64_t>(now) << 22 ^ static_cast<std::uint64_t>(::getpid())) *
-      0x9e3779b97f4a7c15ULL;
-  const auto start = static_cast<std::ptrdiff_t>((seed >> 32) % pursuits.size());
+  const std::size_t seed = std::hash<std::int64_t>()(now) + static_cast<std::size_t>(::getpid());
+  std::minstd_rand random(static_cast<unsigned>(seed ^ seed >> 32));
+  std::uniform_int_distribution<std::ptrdiff_t> any(0, std::ssize(pursuits) - 1);
+  const std::ptrdiff_t start = any(random);
   std::rotate(pursuits.begin(), pursuits.begin() + start, pursuits.end());
 }
 

@@ -37,7 +37,7 @@ class Runtimes(TestCase):
             self.assertEqual(runtime.stats().compiles, 1)
             self.assertEqual(runtime.stats().published, 1)
         with cubinet.Runtime(mode="frozen", **self.options) as runtime:
-            kernel = runtime.try_get_kernel("merge_attn_states", MERGE)
+            kernel = runtime.get_kernel("merge_attn_states", MERGE)
             self.assertEqual(kernel.info.constants["HEAD_SIZE"], 128)
             self.assertIs(kernel.info.constants["USE_FP8_OUTPUT"], False)
             self.assertEqual(kernel.info.constants["INPUT_TYPE"], "bf16")

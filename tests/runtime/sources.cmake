@@ -15,10 +15,13 @@ set(CUBINET_TESTS_RUNTIME
     mode_test.cpp
     network_cache_test.cpp
     options_test.cpp
+    prefetch_test.cpp
     process_fixture.cpp
     read_only_cache_test.cpp
     request_memo_test.cpp
     stale_file_test.cpp
     statistics_test.cpp
     story_test.cpp
-    template_registry_test.cpp)
+    template_registry_test.cpp
+    try_get_test.cpp
+    warm_up_test.cpp)

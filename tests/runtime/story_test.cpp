@@ -1,6 +1,5 @@
 // The story of one call, with a driver made of nothing and the real NVRTC.
 #include <cstring>
-#include <thread>
 
 #include "load/device_memory.hpp"
 #include "load/graph.hpp"
@@ -107,61 +106,6 @@ TEST_CASE("a request that cannot be right compiles nothing") {
   CHECK(contains(error_of([&] { runtime.precompile("tiny", tiny_constants(), {}, "90"); }).what(),
                  "is no architecture"));
   CHECK(runtime.stats().misses == 0);
-}
-
-TEST_CASE("trying never compiles, and finds what is in memory or on disk") {
-  Scene scene;
-  scene.use(0);
-  {
-    Runtime runtime(scene.options);
-    CHECK_FALSE(runtime.try_get_kernel("tiny", tiny_constants()));
-    CHECK_FALSE(runtime.try_get_kernel("tiny", tiny_constants()));
-    CHECK(runtime.stats().misses == 2);
-    CHECK(runtime.stats().compiles == 0);
-    const Kernel kernel = runtime.get_kernel("tiny", tiny_constants());
-    CHECK(runtime.try_get_kernel("tiny", tiny_constants()) == kernel);
-  }
-  Runtime runtime(scene.options);
-  CHECK(runtime.try_get_kernel("tiny", tiny_constants()));
-  CHECK(runtime.stats().disk_hits == 1);
-}
-
-TEST_CASE("a prefetch makes the next call a hit") {
-  Scene scene;
-  scene.use(0);
-  Runtime runtime(scene.options);
-  runtime.prefetch("tiny", tiny_constants());
-  while (!runtime.try_get_kernel("tiny", tiny_constants())) std::this_thread::yield();
-  CHECK(runtime.stats().compiles == 1);
-  runtime.prefetch("tiny", tiny_constants());
-}
-
-TEST_CASE("prefetches and calls of the same kernels do not wait for each other in a circle") {
-  Scene scene;
-  scene.use(0);
-  Runtime runtime(scene.options);
-  for (int round = 0; round < 6; ++round) {
-    const int size = 8 * (round + 1);
-    std::jthread other([&] { runtime.get_kernel("tiny", tiny_constants(size)); });
-    runtime.prefetch("tiny", tiny_constants(size));
-    runtime.prefetch("tiny", tiny_constants(size + 2048));
-    runtime.get_kernel("tiny", tiny_constants(size));
-  }
-  for (int round = 0; round < 6; ++round) {
-    runtime.get_kernel("tiny", tiny_constants(8 * (round + 1) + 2048));
-  }
-  CHECK(runtime.stats().compiles == 12);
-}
-
-TEST_CASE("a failing prefetch is logged and met again") {
-  Scene scene;
-  scene.use(0);
-  testing::write_tiny(scene.directory, testing::kTinyManifest, "#error broken\n");
-  Runtime runtime(scene.options);
-  runtime.prefetch("tiny", tiny_constants());
-  CHECK(error_of([&] { runtime.get_kernel("tiny", tiny_constants()); }).code() ==
-        ErrorCode::kCompileFailed);
-  CHECK(runtime.stats().compile_failures >= 1);
 }
 
 TEST_CASE("a miss and a hit during a stream capture leave the capture whole") {

@@ -18,6 +18,7 @@ set(CUBINET_SOURCES_CACHE
   single_flight.cpp
   statistics.cpp
   statistics_file.cpp
+  statistics_names.cpp
   statistics_record.cpp
   statistics_store.cpp
   trusted_directory.cpp)

@@ -17,9 +17,10 @@ namespace jit::inline v1 {
 // never mapped. Its writer holds a lock on it as long as it lives, however it dies; after that the
 // file stays until it is folded into the total (statistics.hpp).
 //
-// A record is smaller than a page and goes out in one write, so a killed writer leaves the old text
-// or the new one; a reader that meets both has the checksum. Where the file was removed under our
-// hands (a reset, a cleaned cache), a new one begins with what came after the last write.
+// A record goes out in one write and as a rule is smaller than a page, so a killed writer leaves
+// the old text or the new one; a reader that meets both has the checksum. Where the file was
+// removed under our hands (a reset, a cleaned cache), a new one begins with what came after the
+// last write.
 //
 // Besides the counts given it says "processes": 1, or 0 if another StatisticsFile of this process
 // has said so for the same root.

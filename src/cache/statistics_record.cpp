@@ -22,16 +22,10 @@ std::string checksum_line(std::string_view text) {
   return fmt::format("{}{}\n", kChecksum, to_hex(xxh3_128(as_bytes(text))));
 }
 
-bool is_name(std::string_view name) noexcept {
-  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789_.";
-  return !name.empty() && name.size() <= kMaxNameBytes &&
-         name.find_first_not_of(kLetters) == std::string_view::npos;
-}
-
 // "name 123"
 bool read_count(std::string_view text, Counts& counts) {
   const std::size_t space = text.find(' ');
-  if (space == std::string_view::npos || !is_name(text.substr(0, space))) return false;
+  if (space == std::string_view::npos || !is_count_name(text.substr(0, space))) return false;
   const char* const last = text.data() + text.size();
   std::uint64_t value = 0;
   const auto [stop, error] = std::from_chars(text.data() + space + 1, last, value);
@@ -54,6 +48,12 @@ bool read_line(std::string_view line, StatisticsRecord& record) {
 }
 
 }  // namespace
+
+bool is_count_name(std::string_view name) noexcept {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789_.";
+  return !name.empty() && name.size() <= kMaxNameBytes &&
+         name.find_first_not_of(kLetters) == std::string_view::npos;
+}
 
 void Counts::add(std::string_view name, std::uint64_t count) {
   if (count == 0) return;

@@ -47,6 +47,9 @@ struct StatisticsRecord {
   bool operator==(const StatisticsRecord&) const = default;
 };
 
+// True for what a record holds as the name of a count.
+bool is_count_name(std::string_view name) noexcept;
+
 // Requires: names as the grammar has them.
 std::string encode(const StatisticsRecord& record);
 

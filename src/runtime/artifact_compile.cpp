@@ -72,7 +72,7 @@ Artifact ArtifactSource::compile(const Unit& unit) {
     throw;
   }
   compiles_.fetch_add(1, std::memory_order_relaxed);
-  spent_us_.fetch_add(artifact->facts.compile_us(), std::memory_order_relaxed);
+  meters_.add(Meter::kCompile, artifact->facts.compile_us());
   last_compile_ms_.store(static_cast<std::int64_t>(artifact->facts.compile_ms),
                          std::memory_order_relaxed);
   logger_.info(fmt::format("compiled {} in {:.0f} ms", unit.name(), artifact->facts.compile_ms));

@@ -172,8 +172,12 @@ std::chrono::milliseconds ArtifactSource::patience() const noexcept {
 FlightLock ArtifactSource::claim(const Unit& unit, std::chrono::milliseconds passed) {
   using std::chrono::milliseconds;
   const milliseconds all = patience();
+  const Stopwatch begun;
   FlightLock lock = acquire(unit, std::max(all - passed, milliseconds(0)));
-  if (lock.waited() && passed == milliseconds(0)) count_wait();
+  if (lock.waited() && passed == milliseconds(0)) {
+    count_wait();
+    meters_.add(Meter::kLockWait, begun.us());
+  }
   if (lock.state() == LockState::kTimedOut) {
     lock_timeouts_.fetch_add(1, std::memory_order_relaxed);
     logger_.warning(fmt::format(
@@ -228,7 +232,8 @@ Stats ArtifactSource::stats() const {
   for (std::size_t i = 1; i < named_misses_.size(); ++i) {
     stats.named_misses.push_back({miss_name(i), named_misses_[i].load(std::memory_order_relaxed)});
   }
-  stats.compile_us = spent_us_.load(std::memory_order_relaxed);
+  stats.histograms = meters_.read();
+  stats.compile_us = stats.histograms[static_cast<std::size_t>(Meter::kCompile)].histogram.sum;
   stats.saved_us = saved_us_.load(std::memory_order_relaxed);
   stats.compiles = compiles_.load(std::memory_order_relaxed);
   stats.compile_failures = compile_failures_.load(std::memory_order_relaxed);

@@ -18,6 +18,7 @@
 #include "jit/runtime.hpp"
 #include "runtime/fork_support.hpp"
 #include "runtime/housekeeper.hpp"
+#include "runtime/meters.hpp"
 #include "runtime/worker.hpp"
 #include "signature/artifact.hpp"
 #include "signature/key.hpp"
@@ -104,6 +105,7 @@ class ArtifactSource final : private ForkAware {
   // Null where the Runtime keeps kernels in memory only.
   const Directory* directory() const noexcept { return directory_ ? &*directory_ : nullptr; }
   Stats stats() const;
+  Meters& meters() noexcept { return meters_; }
 
  private:
   void before_fork() noexcept override { mutex_.lock(); }
@@ -127,11 +129,11 @@ class ArtifactSource final : private ForkAware {
   std::vector<PlaceTried> tried_;
   std::optional<Compiler> compiler_;  // the worker's own
 
+  Meters meters_;
   std::atomic<std::uint64_t> compiles_{0};
   std::atomic<std::uint64_t> compile_failures_{0};
   std::atomic<std::uint64_t> disk_hits_{0};
   std::atomic<std::uint64_t> saved_us_{0};
-  std::atomic<std::uint64_t> spent_us_{0};
   std::atomic<std::uint64_t> misses_{0};
   // By MissReason; the last one is kForbiddenMiss.
   std::array<std::atomic<std::uint64_t>, kMissReasons + 1> named_misses_{};

@@ -4,17 +4,18 @@
 namespace jit::inline v1 {
 
 std::optional<Kernel> Runtime::Impl::try_get(const KernelRequest& request) {
-  if (detail::LoadedKernel* kernel = find_in_memory(request)) {
-    if (hits_.add()) recorder_.tick();
-    return ready(*kernel, request.options);
+  const auto [known, group] = find_in_memory(request);
+  if (known != nullptr) {
+    if (hits_.add(group)) recorder_.tick();
+    return ready(*known, request.options);
   }
   // One who comes again while the kernel is under way finds what it resolved to.
-  SignatureSlot* slot = memo_.find(memo_request(request));
+  SignatureSlot* slot = memo_.find(memo_request(request)).slot;
   if (slot == nullptr) slot = &slot_of(request);
   const Pursuit wanted = pursuit_of(*slot, request.options);
   // Another spelling may have got it.
   if (auto* kernel = slot->loaded[wanted.capability].load(std::memory_order_acquire)) {
-    hits_.add();
+    hits_.add(group_of(request));
     return ready(*kernel, request.options);
   }
   // No disk, no driver's load and no compiler stands in the caller's way.
@@ -92,6 +93,10 @@ StepResult Runtime::Impl::make(Pursuit& pursuit) {
     patience.waits = patience.passed >= source_.patience();
   }
   if (const auto outcome = build(*claim, slot, pursuit.capability, patience)) {
+    if (pursuit.waits_since) {
+      source_.meters().add(Meter::kLockWait,
+                           static_cast<std::uint64_t>(patience.passed.count()) * 1000);
+    }
     return {NextStep::kNone,
             *outcome == WarmUpOutcome::kFound ? WarmUpOutcome::kMadeElsewhere : *outcome};
   }

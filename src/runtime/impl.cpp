@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "cache/statistics.hpp"
+#include "cache/statistics_names.hpp"
 #include "compile/compile_gate.hpp"
 #include "runtime/runtime_impl.hpp"
 
@@ -53,11 +55,11 @@ MemoRequest Runtime::Impl::memo_request(const KernelRequest& request) {
           request.options.debug};
 }
 
-detail::LoadedKernel* Runtime::Impl::find_in_memory(const KernelRequest& request) {
-  const SignatureSlot* slot = memo_.find(memo_request(request));
-  if (slot == nullptr || !devices_.ready()) return nullptr;
+Runtime::Impl::InMemory Runtime::Impl::find_in_memory(const KernelRequest& request) {
+  const RequestMemo::Found found = memo_.find(memo_request(request));
+  if (found.slot == nullptr || !devices_.ready()) return {};
   const std::size_t capability = devices_.capability_index(request.options.device);
-  return slot->loaded[capability].load(std::memory_order_acquire);
+  return {found.slot->loaded[capability].load(std::memory_order_acquire), found.group};
 }
 
 SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request, Asked asked) {
@@ -65,10 +67,11 @@ SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request, Asked asked)
   const table::Template& tmpl = templates_.find(request.name);
   MemoryTier::Admit admit;
   if (asked == Asked::kNow) admit = [this](const Signature& made) { churn_.admit(made); };
-  SignatureSlot& slot = memory_.slot_of(resolve(tmpl, request.constants, request.sizes),
-                                        request.options.debug, admit);
+  const BucketSteps steps = steps_of(tmpl, request.sizes);
+  SignatureSlot& slot =
+      memory_.slot_of(resolve(tmpl, request.constants, steps), request.options.debug, admit);
   templates_.mark_served(tmpl.name);
-  memo_.insert(memo_request(request), tmpl, slot);
+  memo_.insert(memo_request(request), tmpl, {&slot, groups_.group_of(tmpl, steps)});
   return slot;
 }
 
@@ -101,6 +104,7 @@ LoadResult Runtime::Impl::try_load(const Unit& unit, const Artifact& artifact) {
   if (result.outcome == LoadOutcome::kLoaded) {
     kernels_loaded_.fetch_add(1, std::memory_order_relaxed);
     bytes_loaded_.fetch_add(artifact.cubin.size(), std::memory_order_relaxed);
+    source_.meters().add(Meter::kCubin, artifact.cubin.size());
   }
   return result;
 }
@@ -109,7 +113,9 @@ Stats Runtime::Impl::stats() const {
   Stats stats = source_.stats();
   stats.churn_warnings = churn_.warnings();
   stats.churn_refusals = churn_.refusals();
-  stats.memory_hits = hits_.total();
+  const HitCounter::ByGroup hits = hits_.by_group();
+  stats.memory_hits = std::accumulate(hits.begin(), hits.end(), std::uint64_t{0});
+  stats.bucket_requests = groups_.requests(hits);
   stats.memory_kernels = kernels_loaded_.load(std::memory_order_relaxed);
   stats.memory_bytes = bytes_loaded_.load(std::memory_order_relaxed);
   return stats;
@@ -125,7 +131,6 @@ Counts Runtime::Impl::counts() const {
                             {"misses", stats.misses},
                             {"compiles", stats.compiles},
                             {"compile_failures", stats.compile_failures},
-                            {"compile_us", stats.compile_us},
                             {"saved_us", stats.saved_us},
                             {"published", stats.published},
                             {"publish_failures", stats.publish_failures},
@@ -137,6 +142,8 @@ Counts Runtime::Impl::counts() const {
                             {"churn_warnings", stats.churn_warnings},
                             {"churn_refusals", stats.churn_refusals}};
   for (const NamedCount& count : all) counts.add(count.name, count.count);
+  for (const NamedHistogram& histogram : stats.histograms) add_histogram(counts, histogram);
+  add_buckets(counts, stats.bucket_requests);
   for (const NamedCount& miss : stats.named_misses) {
     counts.add(std::string(kMissPrefix).append(miss.name), miss.count);
   }

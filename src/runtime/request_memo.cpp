@@ -164,11 +164,14 @@ const RequestMemo::Node* RequestMemo::find_node(const MemoRequest& request) cons
   }
 }
 
-SignatureSlot* RequestMemo::find(const MemoRequest& request) const noexcept {
+RequestMemo::Found RequestMemo::find(const MemoRequest& request) const noexcept {
   const Node* node = find_node(request);
-  if (node == nullptr) return nullptr;
+  if (node == nullptr) return {};
   const std::size_t index = index_of(*node, request.sizes);
-  return index < node->slots.size() ? node->slots[index].load(std::memory_order_acquire) : nullptr;
+  if (index >= node->places.size()) return {};
+  const Place& place = node->places[index];
+  SignatureSlot* slot = place.slot.load(std::memory_order_acquire);
+  return {slot, place.group.load(std::memory_order_relaxed)};
 }
 
 void RequestMemo::place(Table& table, const Node& node) noexcept {
@@ -178,7 +181,7 @@ void RequestMemo::place(Table& table, const Node& node) noexcept {
 }
 
 void RequestMemo::insert(const MemoRequest& request, const table::Template& tmpl,
-                         SignatureSlot& slot) {
+                         const Found& found) {
   if (request.constants.size() > kMaxConstants) return;
   const std::lock_guard lock(mutex_);
   const Node* known = find_node(request);
@@ -188,8 +191,10 @@ void RequestMemo::insert(const MemoRequest& request, const table::Template& tmpl
   }
   // Nodes are read by all and written here alone, under the mutex.
   const std::size_t index = index_of(*known, request.sizes);
-  if (index < known->slots.size()) {
-    const_cast<Node*>(known)->slots[index].store(&slot, std::memory_order_release);  // NOLINT
+  if (index < known->places.size()) {
+    Place& place = const_cast<Node*>(known)->places[index];  // NOLINT
+    place.group.store(found.group, std::memory_order_relaxed);
+    place.slot.store(found.slot, std::memory_order_release);
   }
 }
 
@@ -210,8 +215,7 @@ RequestMemo::Node& RequestMemo::make_node(const MemoRequest& request, const tabl
     }
   }
   // A template with that many combinations is resolved each time.
-  node.slots =
-      std::vector<std::atomic<SignatureSlot*>>(combinations <= kMaxSlots ? combinations : 0);
+  node.places = std::vector<Place>(combinations <= kMaxSlots ? combinations : 0);
   keep_text(node, request);
   if (2 * nodes_.size() <= tables_.back()->cells.size()) {
     place(*tables_.back(), node);

@@ -40,12 +40,17 @@ class RequestMemo final : private ForkAware {
   RequestMemo();
   ~RequestMemo() override;
 
-  // The slot of a request that was inserted with the same spelling and in the same bucket steps;
-  // nullptr if there is none, and for a size that cannot be. Cost: about 3 ns per constant.
-  SignatureSlot* find(const MemoRequest& request) const noexcept;
+  // The slot of a request that was inserted with the same spelling and in the same bucket steps,
+  // and the group that was given with it; nullptr if there is none, and for a size that cannot be.
+  // Cost: about 3 ns per constant.
+  struct Found {
+    SignatureSlot* slot = nullptr;
+    std::uint32_t group = 0;
+  };
+  Found find(const MemoRequest& request) const noexcept;
 
   // Requires: the request was resolved with `tmpl`, which outlives the memo.
-  void insert(const MemoRequest& request, const table::Template& tmpl, SignatureSlot& slot);
+  void insert(const MemoRequest& request, const table::Template& tmpl, const Found& found);
 
  private:
   // One named value as words: the request itself first, then constants, then sizes. Equal for equal
@@ -61,12 +66,16 @@ class RequestMemo final : private ForkAware {
     const table::BucketDecl* bucket;
     std::size_t weight;
   };
+  struct Place {
+    std::atomic<SignatureSlot*> slot{nullptr};
+    std::atomic<std::uint32_t> group{0};
+  };
   struct Node {
     std::uint64_t hash = 0;
     std::vector<Mark> marks;
     std::vector<Steering> steering;
-    std::vector<std::atomic<SignatureSlot*>> slots;  // one per combination of steps
-    bool has_text = false;                           // of more than marks can tell apart
+    std::vector<Place> places;  // one per combination of steps
+    bool has_text = false;      // of more than marks can tell apart
     std::string name;
     std::vector<std::string> strings;  // owns what the constants refer to
     std::vector<Constant> constants;

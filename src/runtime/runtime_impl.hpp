@@ -20,6 +20,7 @@
 #include "runtime/hit_counter.hpp"
 #include "runtime/memory_tier.hpp"
 #include "runtime/pursuit.hpp"
+#include "runtime/request_groups.hpp"
 #include "runtime/request_memo.hpp"
 #include "runtime/statistics_recorder.hpp"
 #include "runtime/template_registry.hpp"
@@ -60,8 +61,17 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   Counts counts() const;
 
  private:
-  // The kernel if it is in memory; takes no lock, allocates nothing, never waits.
-  detail::LoadedKernel* find_in_memory(const KernelRequest& request);
+  // The kernel if it is in memory, and the request's group; takes no lock, allocates nothing, never
+  // waits.
+  struct InMemory {
+    detail::LoadedKernel* kernel = nullptr;
+    std::uint32_t group = 0;
+  };
+  InMemory find_in_memory(const KernelRequest& request);
+  // Of a request that slot_of() has resolved.
+  std::uint32_t group_of(const KernelRequest& request) const noexcept {
+    return memo_.find(memo_request(request)).group;
+  }
   static MemoRequest memo_request(const KernelRequest& request);
   // Resolves the request and remembers its spelling. What is announced is no churn.
   // Errors: those of a bad request, and kUnstableSignature.
@@ -118,6 +128,7 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   MemoryTier memory_;
   RequestMemo memo_;
   ChurnGuard churn_;
+  RequestGroups groups_;
   ArtifactSource source_;
   HitCounter hits_;
   std::atomic<std::uint64_t> kernels_loaded_{0};

@@ -16,6 +16,7 @@ set(CUBINET_SOURCES_RUNTIME
     pursuit.cpp
     quiet_thread.cpp
     recording_replay.cpp
+    request_groups.cpp
     request_memo.cpp
     runtime.cpp
     statistics_recorder.cpp

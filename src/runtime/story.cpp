@@ -10,8 +10,9 @@ namespace jit::inline v1 {
 
 Kernel Runtime::Impl::get(const KernelRequest& request) {
   // A warm process stops here: nothing is rendered, hashed, locked or allocated.
-  if (detail::LoadedKernel* kernel = find_in_memory(request)) {
-    if (hits_.add()) recorder_.tick();
+  const auto [kernel, group] = find_in_memory(request);
+  if (kernel != nullptr) {
+    if (hits_.add(group)) recorder_.tick();
     return ready(*kernel, request.options);
   }
   return get_slowly(request);
@@ -25,8 +26,12 @@ Kernel Runtime::Impl::get_slowly(const KernelRequest& request) {
   const auto scope = scope_of(request.options);
   // One caller per signature goes on; the others wait for it and share its outcome.
   MemoryTier::Claim claim = memory_.claim(slot, capability);
-  if (claim.leads()) build(claim, slot, capability, {});
-  else hits_.add();
+  if (claim.leads()) {
+    build(claim, slot, capability, {});
+    groups_.add(group_of(request));
+  } else {
+    hits_.add(group_of(request));
+  }
   recorder_.tick();
   return ready(*slot.loaded[capability].load(std::memory_order_acquire), request.options);
 }
@@ -34,6 +39,7 @@ Kernel Runtime::Impl::get_slowly(const KernelRequest& request) {
 std::optional<WarmUpOutcome> Runtime::Impl::build(MemoryTier::Claim& claim, SignatureSlot& slot,
                                                   std::size_t capability, Patience patience) {
   try {
+    const Stopwatch begun;
     const Arch arch = arch_for(slot.signature, capability);
     // The text itself is rendered and hashed, so a key never rests on a belief about it.
     const Unit unit = make_unit(slot.signature, arch, slot.debug);
@@ -58,6 +64,7 @@ std::optional<WarmUpOutcome> Runtime::Impl::build(MemoryTier::Claim& claim, Sign
     const Artifact artifact = source_.compile(unit);
     // The kernel is served before the disk is asked, so that no disk stands in its way.
     claim.serve(load(unit, artifact));
+    source_.meters().add(Meter::kMiss, begun.us());
     source_.publish(unit, artifact);
     recorder_.write();
     return WarmUpOutcome::kCompiled;
@@ -86,11 +93,13 @@ void Runtime::Impl::require_compilable(const Unit& unit, std::string_view miss) 
 
 std::unique_ptr<detail::LoadedKernel> Runtime::Impl::find_and_load(const Unit& unit,
                                                                    std::string_view& miss) {
+  const Stopwatch begun;
   const auto artifact = source_.find(unit, ArtifactSource::Purpose::kLoad, &miss);
   if (!artifact) return nullptr;
   LoadResult result = try_load(unit, *artifact);
   if (result.outcome == LoadOutcome::kLoaded) {
     source_.count_hit(*artifact);
+    source_.meters().add(Meter::kDiskHit, begun.us());
     return std::move(result.kernel);
   }
   if (result.outcome != LoadOutcome::kRefused) result.raise();

@@ -4,5 +4,6 @@ set(CUBINET_TESTS_BASE
   environment_test.cpp
   file_test.cpp
   hex_test.cpp
+  histogram_test.cpp
   log_test.cpp
   quantity_test.cpp)

@@ -51,6 +51,28 @@ TEST_CASE("two counters in one thread are two") {
   CHECK(other.total() == 5);
 }
 
+TEST_CASE("hits are told apart by group, whoever counts") {
+  HitCounter counter;
+  constexpr std::uint32_t kThreads = 200;
+  std::barrier<> together(kThreads);
+  {
+    std::vector<std::jthread> threads;
+    for (std::uint32_t i = 0; i < kThreads; ++i) {
+      threads.emplace_back([&] {
+        counter.add(HitCounter::kGroups - 1);
+        together.arrive_and_wait();
+        for (std::uint32_t hit = 0; hit < 1000; ++hit) counter.add(hit % 4 == 0 ? 7 : 0);
+        together.arrive_and_wait();
+      });
+    }
+  }
+  const HitCounter::ByGroup hits = counter.by_group();
+  CHECK(hits[0] == kThreads * 750);
+  CHECK(hits[7] == kThreads * 250);
+  CHECK(hits[HitCounter::kGroups - 1] == kThreads);
+  CHECK(counter.total() == kThreads * 1001);
+}
+
 TEST_CASE("every 4096th hit of a thread is told") {
   HitCounter counter;
   int told = 0;

@@ -33,28 +33,31 @@ TEST_CASE("sizes choose among the slots of one request by bucket step alone") {
   for (const std::int64_t n : inside) {
     for (const std::int64_t m : inside) {
       const std::vector<Size> sizes{{"m", m}, {"n", n}};
-      CHECK(memo.find(sized(sizes)) == nullptr);
-      memo.insert(sized(sizes), tmpl, slots.emplace_back());
+      CHECK(memo.find(sized(sizes)).slot == nullptr);
+      memo.insert(sized(sizes), tmpl,
+                  {&slots.emplace_back(), static_cast<std::uint32_t>(slots.size())});
     }
   }
   std::size_t i = 0;
   for (const std::int64_t n : {0, 1024, 9'000'000}) {
     for (const std::int64_t m : {64, 1000, 1025}) {
-      CHECK(memo.find(sized({{"m", m}, {"n", n}})) == &slots[i++]);
+      const RequestMemo::Found found = memo.find(sized({{"m", m}, {"n", n}}));
+      CHECK(found.slot == &slots[i++]);
+      CHECK(found.group == i);
     }
   }
-  CHECK(memo.find(sized({{"n", 7}, {"m", 7}})) == nullptr);  // another spelling
-  CHECK(memo.find(sized({{"m", 7}})) == nullptr);
-  CHECK(memo.find(sized({{"m", 7}, {"n", -1}})) == nullptr);
+  CHECK(memo.find(sized({{"n", 7}, {"m", 7}})).slot == nullptr);  // another spelling
+  CHECK(memo.find(sized({{"m", 7}})).slot == nullptr);
+  CHECK(memo.find(sized({{"m", 7}, {"n", -1}})).slot == nullptr);
 }
 
 TEST_CASE("an equal request is found, any other is not") {
   RequestMemo memo;
   SignatureSlot slot;
   const std::vector<Constant> constants{{"SIZE", 8}, {"TYPE", bf16}, {"FLAG", true}};
-  CHECK(memo.find(request("t", constants)) == nullptr);
-  memo.insert(request("t", constants), kTemplate, slot);
-  CHECK(memo.find(request("t", constants)) == &slot);
+  CHECK(memo.find(request("t", constants)).slot == nullptr);
+  memo.insert(request("t", constants), kTemplate, {&slot});
+  CHECK(memo.find(request("t", constants)).slot == &slot);
   const std::vector<std::vector<Constant>> others{
       {{"SIZE", 16}, {"TYPE", bf16}, {"FLAG", true}},
       {{"SIZE", 8}, {"TYPE", f16}, {"FLAG", true}},
@@ -68,14 +71,14 @@ TEST_CASE("an equal request is found, any other is not") {
       {{"", 8}, {"TYPE", bf16}, {"FLAG", true}},
       {},
   };
-  for (const auto& other : others) CHECK(memo.find(request("t", other)) == nullptr);
-  CHECK(memo.find(request("u", constants)) == nullptr);
-  CHECK(memo.find(request("", constants)) == nullptr);
+  for (const auto& other : others) CHECK(memo.find(request("t", other)).slot == nullptr);
+  CHECK(memo.find(request("u", constants)).slot == nullptr);
+  CHECK(memo.find(request("", constants)).slot == nullptr);
   const std::vector<Size> sizes{{"n", 1}};
-  CHECK(memo.find({"t", constants, sizes, Debug::kNone}) == nullptr);
+  CHECK(memo.find({"t", constants, sizes, Debug::kNone}).slot == nullptr);
   MemoRequest debug = request("t", constants);
   debug.debug = Debug::kFull;
-  CHECK(memo.find(debug) == nullptr);
+  CHECK(memo.find(debug).slot == nullptr);
 }
 
 TEST_CASE("names of every length are told apart at every byte") {
@@ -83,16 +86,16 @@ TEST_CASE("names of every length are told apart at every byte") {
   std::deque<SignatureSlot> slots;
   for (std::size_t length = 1; length <= 40; ++length) {
     const std::string name(length, 'a');
-    memo.insert(request("t", {{name, 1}}), kTemplate, slots.emplace_back());
+    memo.insert(request("t", {{name, 1}}), kTemplate, {&slots.emplace_back()});
     for (std::size_t at = 0; at < length; ++at) {
       std::string changed = name;
       changed[at] = 'b';
       CAPTURE(changed);
-      CHECK(memo.find(request("t", {{changed, 1}})) == nullptr);
+      CHECK(memo.find(request("t", {{changed, 1}})).slot == nullptr);
     }
   }
   for (std::size_t length = 1; length <= 40; ++length) {
-    CHECK(memo.find(request("t", {{std::string(length, 'a'), 1}})) == &slots[length - 1]);
+    CHECK(memo.find(request("t", {{std::string(length, 'a'), 1}})).slot == &slots[length - 1]);
   }
 }
 
@@ -102,12 +105,13 @@ TEST_CASE("text is compared by its letters, not by where they lie") {
   {
     std::string name = "ORDER_OF_THE_ELEMENTS";
     std::string text = "row_major_and_long_enough";
-    memo.insert(request(name, {{name, text}}), kTemplate, slot);
+    memo.insert(request(name, {{name, text}}), kTemplate, {&slot});
     name.assign(name.size(), 'x');
     text.assign(text.size(), 'x');
   }
   const std::string text = "row_major_and_long_enough";
-  CHECK(memo.find(request("ORDER_OF_THE_ELEMENTS", {{"ORDER_OF_THE_ELEMENTS", text}})) == &slot);
+  CHECK(memo.find(request("ORDER_OF_THE_ELEMENTS", {{"ORDER_OF_THE_ELEMENTS", text}})).slot ==
+        &slot);
 }
 
 TEST_CASE("it grows through many spellings, keeps each, and ends at its bound") {
@@ -116,11 +120,11 @@ TEST_CASE("it grows through many spellings, keeps each, and ends at its bound") 
   const auto total = static_cast<int>(RequestMemo::kMaxRequests) + 100;
   for (int i = 0; i < total; ++i) {
     memo.insert(request("template", {{"SIZE", i}, {"FLAG", true}}), kTemplate,
-                slots.emplace_back());
+                {&slots.emplace_back()});
   }
   int found = 0;
   for (int i = 0; i < total; ++i) {
-    const auto* slot = memo.find(request("template", {{"SIZE", i}, {"FLAG", true}}));
+    const auto* slot = memo.find(request("template", {{"SIZE", i}, {"FLAG", true}})).slot;
     if (slot == nullptr) continue;
     CHECK(slot == &slots[static_cast<std::size_t>(i)]);
     ++found;
@@ -136,11 +140,11 @@ TEST_CASE("more constants than fit are never remembered and never mistaken") {
     names.push_back("N" + std::to_string(i));
   std::vector<Constant> constants;
   for (const std::string& name : names) constants.push_back({name, 1});
-  memo.insert(request("t", constants), kTemplate, slot);
-  CHECK(memo.find(request("t", constants)) == nullptr);
+  memo.insert(request("t", constants), kTemplate, {&slot});
+  CHECK(memo.find(request("t", constants)).slot == nullptr);
   constants.pop_back();
-  memo.insert(request("t", constants), kTemplate, slot);
-  CHECK(memo.find(request("t", constants)) == &slot);
+  memo.insert(request("t", constants), kTemplate, {&slot});
+  CHECK(memo.find(request("t", constants)).slot == &slot);
 }
 
 TEST_CASE("readers find what is there while writers make it grow") {
@@ -155,13 +159,14 @@ TEST_CASE("readers find what is there while writers make it grow") {
         const int known = inserted.load();
         for (int i = 0; i < known; i += 7) {
           const std::vector<Constant> constants{{"SIZE", i}};
-          if (memo.find(request("t", constants)) != &slots[static_cast<std::size_t>(i)]) ++wrong;
+          if (memo.find(request("t", constants)).slot != &slots[static_cast<std::size_t>(i)])
+            ++wrong;
         }
       }
     });
   }
   for (int i = 0; i < 4096; ++i) {
-    memo.insert(request("t", {{"SIZE", i}}), kTemplate, slots[static_cast<std::size_t>(i)]);
+    memo.insert(request("t", {{"SIZE", i}}), kTemplate, {&slots[static_cast<std::size_t>(i)]});
     inserted = i + 1;
   }
   readers.clear();

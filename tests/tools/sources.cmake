@@ -6,6 +6,8 @@ set(CUBINET_TESTS_TOOLS
     doctor_test.cpp
     precompile_test.cpp
     precompile_failure_test.cpp
+    prometheus_grammar.cpp
+    prometheus_test.cpp
     render_test.cpp
     templates_test.cpp
     toolchains_arch_test.cpp

@@ -26,6 +26,9 @@ set(CUBINET_SOURCES_CUBINET
     render_verb.cpp
     request.cpp
     shard.cpp
+    statistics_json.cpp
+    statistics_prometheus.cpp
+    statistics_text.cpp
     stop_signals.cpp
     template_text.cpp
     templates_verb.cpp

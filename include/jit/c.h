@@ -283,13 +283,82 @@ typedef struct cubinet_request {
 CUBINET_API cubinet_status cubinet_get_kernel(cubinet_runtime* runtime,
                                               const cubinet_request* request,
                                               const cubinet_kernel** kernel) CUBINET_NOEXCEPT;
-/* The same, but never waits for a compiler: *kernel is NULL unless it is in memory or on disk. */
+/* The same, but returns at once: *kernel is NULL unless it is in memory; then it is started in the
+ * background, and later calls find it, or fail as it did: as jit::Runtime::try_get_kernel. */
 CUBINET_API cubinet_status cubinet_try_get_kernel(cubinet_runtime* runtime,
                                                   const cubinet_request* request,
                                                   const cubinet_kernel** kernel) CUBINET_NOEXCEPT;
 /* Starts getting the kernel in the background; a bad request is refused at once. */
 CUBINET_API cubinet_status cubinet_prefetch(cubinet_runtime* runtime,
                                             const cubinet_request* request) CUBINET_NOEXCEPT;
+
+/* ---- Many kernels ahead ---- */
+
+/* Kernels that are being made ready, or were. Threads: one at a time. Freed by
+ * cubinet_warm_up_free, before or after the Runtime's end. */
+typedef struct cubinet_warm_up cubinet_warm_up;
+
+typedef int32_t cubinet_outcome; /* how a kernel became ready */
+enum {
+  CUBINET_OUTCOME_IN_MEMORY = 0,      /* it was loaded already */
+  CUBINET_OUTCOME_FOUND = 1,          /* in the cache directory or in a pack */
+  CUBINET_OUTCOME_COMPILED = 2,       /* here */
+  CUBINET_OUTCOME_MADE_ELSEWHERE = 3, /* by another process, meanwhile */
+  CUBINET_OUTCOME_FAILED = 4
+};
+
+/* Told of every kernel, on the thread that called. Returns: 0 to go on; anything else ends the
+ * warm-up: kernels that nobody works on yet are not begun. Must not throw or longjmp. */
+typedef int32_t (*cubinet_progress_function)(void* user, uint64_t done, uint64_t total,
+                                             const char* kernel, cubinet_outcome outcome);
+
+/* Starts getting all of them in the background, in this order: as jit::Runtime::prefetch of a list.
+ * A bad request is refused at once, and then nothing is started. `warm_up` may be NULL. */
+CUBINET_API cubinet_status cubinet_prefetch_all(cubinet_runtime* runtime,
+                                                const cubinet_request* const* requests,
+                                                size_t request_count,
+                                                cubinet_warm_up** warm_up) CUBINET_NOEXCEPT;
+/* Makes all of them ready in the calling context and returns when they are, sharing the work with
+ * other processes that do the same: as jit::Runtime::warm_up. Kernels that fail are told by
+ * `warm_up`, not by the status. `progress` and `warm_up` may be NULL; *warm_up is NULL where
+ * `progress` ended it. */
+CUBINET_API cubinet_status cubinet_warm_up_list(cubinet_runtime* runtime,
+                                                const cubinet_request* const* requests,
+                                                size_t request_count,
+                                                cubinet_progress_function progress, void* user,
+                                                cubinet_warm_up** warm_up) CUBINET_NOEXCEPT;
+/* The same for the requests that a recording holds (CUBINET_RECORD). */
+CUBINET_API cubinet_status cubinet_warm_up_recording(cubinet_runtime* runtime, const char* file,
+                                                     cubinet_progress_function progress, void* user,
+                                                     cubinet_warm_up** warm_up) CUBINET_NOEXCEPT;
+
+/* Waits until all are ready or have failed, or for timeout_ms: 0 only asks, a negative one waits as
+ * long as it takes. *done: 1 or 0. */
+CUBINET_API cubinet_status cubinet_warm_up_wait(cubinet_warm_up* warm_up, int64_t timeout_ms,
+                                                int32_t* done) CUBINET_NOEXCEPT;
+
+/* The numbers of jit::WarmUpReport. */
+typedef struct cubinet_warm_up_report {
+  size_t struct_bytes;
+  uint64_t kernels; /* the sum of the next five */
+  uint64_t in_memory;
+  uint64_t found;
+  uint64_t compiled;
+  uint64_t made_elsewhere;
+  uint64_t failed;
+  uint64_t elapsed_us;
+} cubinet_warm_up_report;
+
+/* Both wait until all are done. */
+CUBINET_API cubinet_status cubinet_warm_up_describe(cubinet_warm_up* warm_up,
+                                                    cubinet_warm_up_report* report)
+    CUBINET_NOEXCEPT;
+/* Fails as the kernel at `index` below `failed` did, with cubinet_last_error and its log; *kernel is
+ * its signature, valid until `warm_up` is freed. CUBINET_INVALID_ARGUMENT and NULL beyond. */
+CUBINET_API cubinet_status cubinet_warm_up_failure(cubinet_warm_up* warm_up, size_t index,
+                                                   const char** kernel) CUBINET_NOEXCEPT;
+/* Does not wait; what is under way goes on. NULL is left alone. */
+CUBINET_API void cubinet_warm_up_free(cubinet_warm_up* warm_up) CUBINET_NOEXCEPT;
 
 /* The fields of jit::PrecompileReport. Its strings are valid until this thread's next successful
  * cubinet_precompile. */
@@ -387,6 +456,7 @@ CUBINET_DEFINE_INIT(cubinet_request)
 CUBINET_DEFINE_INIT(cubinet_precompile_report)
 CUBINET_DEFINE_INIT(cubinet_kernel_info)
 CUBINET_DEFINE_INIT(cubinet_launch_config)
+CUBINET_DEFINE_INIT(cubinet_warm_up_report)
 
 #ifdef __cplusplus
 }

@@ -4,4 +4,5 @@ set(CUBINET_SOURCES_C_ABI
     merge_attn_states.cpp
     request.cpp
     runtime.cpp
-    structs.cpp)
+    structs.cpp
+    warm_up.cpp)

@@ -7,5 +7,6 @@ static inline size_t all_defaults(void) {
   return cubinet_runtime_options_init().struct_bytes + cubinet_stats_init().struct_bytes +
          cubinet_request_init().struct_bytes + cubinet_precompile_report_init().struct_bytes +
          cubinet_kernel_info_init().struct_bytes + cubinet_launch_config_init().struct_bytes +
+         cubinet_warm_up_report_init().struct_bytes +
          cubinet_merge_attn_states_args_init().struct_bytes;
 }

@@ -3,4 +3,5 @@ set(CUBINET_TESTS_C_ABI
   kernel_test.cpp
   merge_attn_states_test.cpp
   runtime_test.cpp
-  structs_test.cpp)
+  structs_test.cpp
+  warm_up_test.cpp)

@@ -76,6 +76,53 @@ class Runtimes(TestCase):
             self.refused(ValueError, "HEAD_SIZE", runtime.prefetch, "merge_attn_states",
                          INPUT_TYPE="bf16")
 
+    def test_trying_returns_at_once_and_starts_the_kernel(self):
+        with cubinet.Runtime(**self.options) as runtime:
+            self.assertIsNone(runtime.try_get_kernel("merge_attn_states", MERGE))
+            kernel = None
+            while kernel is None:
+                time.sleep(0.001)
+                kernel = runtime.try_get_kernel("merge_attn_states", MERGE)
+            self.assertEqual(runtime.get_kernel("merge_attn_states", MERGE), kernel)
+            self.assertEqual(runtime.stats().compiles, 1)
+
+    def test_lists_are_prefetched_and_warmed_up(self):
+        kernels = [cubinet.KernelSpec("merge_attn_states", INPUT_TYPE="bf16", HEAD_SIZE=size)
+                   for size in (64, 128, 256)]
+        self.assertIn("HEAD_SIZE=64", repr(kernels[0]))
+        lines = []
+        with cubinet.Runtime(**self.options) as runtime:
+            prefetch = runtime.prefetch_all(kernels[:1])
+            report = prefetch.result(timeout=60)
+            self.assertTrue(prefetch.done() and report.ok)
+            self.assertEqual((report.kernels, report.compiled), (1, 1))
+            self.assertGreater(report.seconds, 0)
+            report = runtime.warm_up(kernels, lambda *line: lines.append(line))
+            self.assertEqual((report.in_memory, report.compiled), (1, 2))
+            self.assertEqual([line[:2] for line in lines], [(1, 3), (2, 3), (3, 3)])
+            self.assertEqual({line[3] for line in lines}, {"in_memory", "compiled"})
+            self.refused(ValueError, "HEAD_SIZE", runtime.warm_up,
+                         [cubinet.KernelSpec("merge_attn_states", INPUT_TYPE="bf16")])
+
+            def interrupted(*_):
+                raise KeyboardInterrupt()
+
+            with self.assertRaises(KeyboardInterrupt):
+                runtime.warm_up(kernels, interrupted)
+
+    def test_a_recording_is_warmed_up(self):
+        recording = Path(self.folder.name, "kernels.jsonl")
+        recording.write_text(
+            '{"template":"merge_attn_states","constants":{"HEAD_SIZE":128,"INPUT_TYPE":"bf16"}}\n'
+            '{"template":"gone","constants":{}}\n')
+        with cubinet.Runtime(**self.options) as runtime:
+            report = runtime.warm_up(recording)
+            self.assertEqual((report.kernels, report.compiled, report.failed), (2, 1, 1))
+            (name, error), = report.failures
+            self.assertEqual(name, "gone")
+            self.assertIsInstance(error, cubinet.UnknownTemplateError)
+            self.refused(OSError, "/no/such", runtime.warm_up, "/no/such/file")
+
     def test_errors_have_python_types_and_say_what_happened(self):
         get = cubinet.get_kernel
         self.refused(LookupError, "nothing_of_that_name", get, "nothing_of_that_name")

@@ -20,6 +20,7 @@ class Growing(ctypes.Structure):
 
 
 LogFunction = ctypes.CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
+ProgressFunction = ctypes.CFUNCTYPE(c_int32, c_void_p, c_uint64, c_uint64, c_char_p, c_int32)
 
 
 class Constant(ctypes.Structure):
@@ -80,6 +81,12 @@ class LaunchConfig(Growing):
                 ("programmatic_dependent", c_int32), ("reserved", c_int32)]
 
 
+class WarmUpReport(Growing):
+    _fields_ = [("struct_bytes", c_size_t)] + [
+        (name, c_uint64) for name in (
+            "kernels", "in_memory", "found", "compiled", "made_elsewhere", "failed", "elapsed_us")]
+
+
 class MergeAttnStatesArgs(Growing):
     _fields_ = [("struct_bytes", c_size_t), ("num_tokens", c_int64), ("num_heads", c_int64),
                 ("head_size", c_int64), ("prefix_output", c_void_p), ("suffix_output", c_void_p),
@@ -113,6 +120,15 @@ FUNCTIONS = {
     "cubinet_get_kernel": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "cubinet_try_get_kernel": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "cubinet_prefetch": (c_int32, [c_void_p, c_void_p]),
+    "cubinet_prefetch_all": (c_int32, [c_void_p, c_void_p, c_size_t, c_void_p]),
+    "cubinet_warm_up_list": (c_int32, [c_void_p, c_void_p, c_size_t, ProgressFunction, c_void_p,
+                                       c_void_p]),
+    "cubinet_warm_up_recording": (c_int32, [c_void_p, c_char_p, ProgressFunction, c_void_p,
+                                            c_void_p]),
+    "cubinet_warm_up_wait": (c_int32, [c_void_p, c_int64, c_void_p]),
+    "cubinet_warm_up_describe": (c_int32, [c_void_p, c_void_p]),
+    "cubinet_warm_up_failure": (c_int32, [c_void_p, c_size_t, c_void_p]),
+    "cubinet_warm_up_free": (None, [c_void_p]),
     "cubinet_precompile": (c_int32, [c_void_p, c_void_p, c_char_p, c_void_p]),
     "cubinet_kernel_describe": (c_int32, [c_void_p, c_void_p]),
     "cubinet_kernel_constant_at": (c_int32, [c_void_p, c_size_t, c_void_p]),

@@ -15,6 +15,7 @@ from ._errors import InvalidArgumentError, check
 from ._kernel import Kernel
 from ._library import C
 from ._numbers import encoded, integer
+from ._warm_up import KernelSpec, Prefetch, Progress, Told, WarmUpReport, read_report
 
 Path = Union[str, "os.PathLike[str]"]
 LogSink = Callable[[str, str], None]
@@ -119,6 +120,16 @@ class _Request:
         if device is not None:
             self.struct.has_device = 1
             self.struct.device = integer("device", device, 0, (1 << 31) - 1)
+
+
+class _Requests:
+    """Pointers to cubinet_requests, and what they point to."""
+
+    def __init__(self, kernels: Sequence[KernelSpec]):
+        self.kept = [_Request(kernel.name, kernel.constants, kernel.sizes, kernel.device,
+                              kernel.debug) for kernel in kernels]
+        self.pointers = (ctypes.c_void_p * len(self.kept))(
+            *(ctypes.addressof(request.struct) for request in self.kept))
 
 
 def _merged(constants: Optional[Mapping[str, Any]], more: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -284,8 +295,9 @@ class Runtime:
     def try_get_kernel(self, name: str, constants: Optional[Mapping[str, Any]] = None,
                        sizes: Optional[Mapping[str, int]] = None, device: Optional[int] = None,
                        debug: str = "none", **more: Any) -> Optional[Kernel]:
-        """As get_kernel, but never waits for a compiler: None unless the kernel is in memory or on
-        disk."""
+        """As get_kernel, but returns at once: None unless the kernel is in memory; then it is
+        started in the background, ready in the calling context. Later calls find it, or raise why
+        it failed: each of them, without trying again for a minute."""
         request = _Request(name, _merged(constants, more), sizes, device, debug)
         handle = ctypes.c_void_p()
         check(C.cubinet_try_get_kernel(self._alive(), byref(request.struct), byref(handle)))
@@ -297,6 +309,42 @@ class Runtime:
         """Starts getting the kernel in the background; a bad request is refused at once."""
         request = _Request(name, _merged(constants, more), sizes, device, debug)
         check(C.cubinet_prefetch(self._alive(), byref(request.struct)))
+
+    def prefetch_all(self, kernels: Sequence[KernelSpec]) -> Prefetch:
+        """Starts getting all of them in the background, ready in the calling context; a bad request
+        is refused at once. One that fails is logged and in the report, and loses no other."""
+        requests = _Requests(kernels)
+        handle = ctypes.c_void_p()
+        check(C.cubinet_prefetch_all(self._alive(), requests.pointers, len(kernels),
+                                     byref(handle)))
+        return Prefetch(handle.value or 0)
+
+    def warm_up(self, kernels: Union[Path, Sequence[KernelSpec]],
+                progress: Optional[Progress] = None) -> WarmUpReport:
+        """Makes all of them ready in the calling context, and returns when they are. Processes that
+        warm up together share the compiles, each kernel once.
+
+        kernels: KernelSpecs, or the path of a recording (CUBINET_RECORD).
+        progress: called with (done, total, signature, outcome) on this thread; an outcome is
+            "in_memory", "found", "compiled", "made_elsewhere" or "failed". What it raises ends
+            the warm-up.
+        """
+        told = Told(progress)
+        handle = ctypes.c_void_p()
+        if isinstance(kernels, (str, bytes, os.PathLike)):
+            status = C.cubinet_warm_up_recording(self._alive(), os.fsencode(kernels),
+                                                 told.function, None, byref(handle))
+        else:
+            requests = _Requests(kernels)
+            status = C.cubinet_warm_up_list(self._alive(), requests.pointers, len(kernels),
+                                            told.function, None, byref(handle))
+        check(status)
+        if told.error is not None:
+            raise told.error
+        try:
+            return read_report(handle.value or 0)
+        finally:
+            C.cubinet_warm_up_free(handle)
 
     def precompile(self, name: str, constants: Optional[Mapping[str, Any]] = None,
                    sizes: Optional[Mapping[str, int]] = None, *, arch: str, debug: str = "none",
@@ -373,6 +421,17 @@ def prefetch(name: str, constants: Optional[Mapping[str, Any]] = None,
              debug: str = "none", **more: Any) -> None:
     """Runtime.prefetch of the process-wide Runtime."""
     shared_runtime().prefetch(name, constants, sizes, device, debug, **more)
+
+
+def prefetch_all(kernels: Sequence[KernelSpec]) -> Prefetch:
+    """Runtime.prefetch_all of the process-wide Runtime."""
+    return shared_runtime().prefetch_all(kernels)
+
+
+def warm_up(kernels: Union[Path, Sequence[KernelSpec]],
+            progress: Optional[Progress] = None) -> WarmUpReport:
+    """Runtime.warm_up of the process-wide Runtime."""
+    return shared_runtime().warm_up(kernels, progress)
 
 
 def precompile(name: str, constants: Optional[Mapping[str, Any]] = None,

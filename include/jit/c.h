@@ -350,11 +350,10 @@ typedef struct cubinet_warm_up_report {
 } cubinet_warm_up_report;
 
 /* Both wait until all are done. */
-CUBINET_API cubinet_status cubinet_warm_up_describe(cubinet_warm_up* warm_up,
-                                                    cubinet_warm_up_report* report)
-    CUBINET_NOEXCEPT;
-/* Fails as the kernel at `index` below `failed` did, with cubinet_last_error and its log; *kernel is
- * its signature, valid until `warm_up` is freed. CUBINET_INVALID_ARGUMENT and NULL beyond. */
+CUBINET_API cubinet_status
+cubinet_warm_up_describe(cubinet_warm_up* warm_up, cubinet_warm_up_report* report) CUBINET_NOEXCEPT;
+/* Fails as the kernel at `index` below `failed` did, with cubinet_last_error and its log; *kernel
+ * is its signature, valid until `warm_up` is freed. CUBINET_INVALID_ARGUMENT and NULL beyond. */
 CUBINET_API cubinet_status cubinet_warm_up_failure(cubinet_warm_up* warm_up, size_t index,
                                                    const char** kernel) CUBINET_NOEXCEPT;
 /* Does not wait; what is under way goes on. NULL is left alone. */

@@ -82,8 +82,8 @@ cubinet_status cubinet_prefetch_all(cubinet_runtime* runtime,
     constexpr const char* kFunction = "cubinet_prefetch_all";
     if (warm_up != nullptr) *warm_up = nullptr;
     auto made = std::make_unique<cubinet_warm_up>();
-    made->future = runtime_of(runtime, kFunction)
-                       .prefetch(specs_of(requests, request_count, kFunction));
+    made->future =
+        runtime_of(runtime, kFunction).prefetch(specs_of(requests, request_count, kFunction));
     if (warm_up != nullptr) *warm_up = made.release();
   });
 }
@@ -141,10 +141,10 @@ cubinet_status cubinet_warm_up_describe(cubinet_warm_up* warm_up,
     const WarmUpReport& made = not_null(warm_up, kFunction, "warm_up").report();
     const auto& [kernels, in_memory, found, compiled, made_elsewhere, failed, failures, elapsed] =
         made;
-    fill(cubinet_warm_up_report{sizeof(cubinet_warm_up_report), kernels, in_memory, found, compiled,
-                                made_elsewhere, failed,
-                                static_cast<std::uint64_t>(elapsed.count())},
-         out);
+    fill(
+        cubinet_warm_up_report{sizeof(cubinet_warm_up_report), kernels, in_memory, found, compiled,
+                               made_elsewhere, failed, static_cast<std::uint64_t>(elapsed.count())},
+        out);
   });
 }
 

@@ -35,7 +35,8 @@ int32_t count_progress(void* user, uint64_t done, uint64_t total, const char* ke
                        cubinet_outcome outcome) {
   auto& lines = *static_cast<std::vector<std::string>*>(user);
   lines.emplace_back(kernel);
-  const bool as_expected = done == lines.size() && total == 3 && outcome == CUBINET_OUTCOME_COMPILED;
+  const bool as_expected =
+      done == lines.size() && total == 3 && outcome == CUBINET_OUTCOME_COMPILED;
   return as_expected ? 0 : 1;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/file.hpp"
+#include "bench/never_wait.hpp"
 #include "bench/restart.hpp"
 #include "compile/nvrtc.hpp"
 #include "jit/call_site.hpp"
@@ -263,6 +264,7 @@ void bench_runtime(Runtime& runtime, Driver& driver, BenchReport& report) {
   bench_launch(runtime, driver, *artifact, report);
   bench_restart(runtime, *artifact, report);
   bench_compile(runtime, unit, report);
+  bench_never_wait(runtime.options(), report);
 }
 
 }  // namespace jit::inline v1

@@ -14,7 +14,8 @@ namespace jit::inline v1 {
 // and a size; a hit through a CallSite (floor: one atomic load); get + launch (floor: bare
 // cuLaunchKernel of the same function and arguments, bursts of 256 on an idle stream); the first
 // use in a new process with the entry on disk (floor: the driver's own load of the same cubin);
-// a compile as the waiting caller sees it (floor: bare NVRTC calls on the same unit).
+// a compile as the waiting caller sees it (floor: bare NVRTC calls on the same unit); and what
+// never_wait.hpp says.
 //
 // Requires: the runtime has a cache directory, which gets one entry.
 // Errors: kDriver and those of get_kernel; kInternal if a restarted process mapped NVRTC.

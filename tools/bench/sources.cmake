@@ -1,2 +1,9 @@
-set(CUBINET_SOURCES_BENCH device_timer.cpp merge_attn_states.cpp report.cpp restart.cpp
-                          runtime_speed.cpp)
+set(CUBINET_SOURCES_BENCH
+    child_process.cpp
+    device_timer.cpp
+    merge_attn_states.cpp
+    never_wait.cpp
+    report.cpp
+    restart.cpp
+    runtime_speed.cpp
+    start.cpp)

@@ -7,6 +7,7 @@
 #include "bench/merge_attn_states.hpp"
 #include "bench/report.hpp"
 #include "bench/runtime_speed.hpp"
+#include "bench/start.hpp"
 #include "cubinet/text.hpp"
 #include "cubinet/verbs.hpp"
 #include "runtime/runtime_impl.hpp"
@@ -66,11 +67,15 @@ class BenchVerb final : public Verb {
             "  cubinet bench merge_attn_states\n"
             "  cubinet bench merge_attn_states --tokens 1,4096 --heads 128 --json\n"
             "  cubinet bench merge_attn_states --scales tensor,group128,group128_ue8m0\n"
-            "  cubinet bench runtime --output runtime.json\n"};
+            "  cubinet bench runtime --output runtime.json\n"
+            "  cubinet bench start --processes 8 --rounds 5\n"};
   }
 
   void declare(Arguments& arguments) override {
-    arguments.add({"NAME", "merge_attn_states, or runtime for hits, launches and restarts", {}},
+    arguments.add({"NAME",
+                   "merge_attn_states; runtime for hits, launches and restarts; start for many "
+                   "kernels in many processes",
+                   {}},
                   names_);
     arguments.add({"--tokens", "Token counts", "LIST"}, tokens_);
     arguments.add({"--heads", "Head counts", "LIST"}, heads_);
@@ -78,6 +83,7 @@ class BenchVerb final : public Verb {
     arguments.add({"--scales", "tensor, group128, group64, group128_ue8m0, group64_ue8m0", "LIST"},
                   scales_);
     arguments.add({"--rounds", "Samples per point", "N"}, rounds_);
+    arguments.add({"--processes", "That start together (else 8)", "N"}, processes_);
     arguments.add({"--seed", "Repeat the check of a report or a failure", "N"}, seed_);
     arguments.add({"--quick", "A few points and samples", {}}, quick_);
     arguments.add({"--output", "Write the JSON there too", "FILE"}, output_);
@@ -89,20 +95,22 @@ class BenchVerb final : public Verb {
   }
 
   int run(Context& context) override {
-    if (names_.size() != 1) throw UsageError("bench: expected merge_attn_states or runtime");
+    if (names_.size() != 1) throw UsageError("bench: expected merge_attn_states, runtime or start");
     if (!restarted_.empty()) {
-      return run_restarted(context.runtime(), restarted_, names_.front());
+      const bool is_start = restarted_ == "warm-up" || restarted_ == "loads";
+      return (is_start ? run_start : run_restarted)(context.runtime(), restarted_, names_.front());
     }
     table::register_templates(bench_templates());
     BenchReport report;
     describe(context, report);
     Driver& driver = context.impl().devices().driver();
     if (names_.front() == "runtime") bench_runtime(context.runtime(), driver, report);
+    else if (names_.front() == "start") bench_start(start_options(), report);
     else if (names_.front() == "merge_attn_states") bench_merge(context, driver, report);
     else
       throw UsageError(
-          fmt::format("bench: no benchmark {}; there are merge_attn_states and "
-                      "runtime",
+          fmt::format("bench: no benchmark {}; there are merge_attn_states, "
+                      "runtime and start",
                       names_.front()));
     print(json_ ? format_json(report) : format_table(report));
     if (output_.empty()) return kFine;
@@ -132,7 +140,20 @@ class BenchVerb final : public Verb {
     for (const std::string& text : heads_) report.command += " --heads " + text;
     for (const std::string& text : scales_) report.command += " --scales " + text;
     if (head_size_ != 128) report.command += fmt::format(" --head-size {}", head_size_);
+    if (processes_ != 8) report.command += fmt::format(" --processes {}", processes_);
     if (rounds_ != 0) report.command += fmt::format(" --rounds {}", rounds_);
+  }
+
+  StartBenchOptions start_options() const {
+    if (processes_ <= 0 || processes_ > 256) {
+      throw UsageError("bench: --processes takes a number from 1 to 256");
+    }
+    if (rounds_ < 0) throw UsageError("bench: --rounds takes a number above 0");
+    StartBenchOptions options;
+    options.processes = processes_;
+    if (quick_) options.rounds = 1;
+    if (rounds_ > 0) options.rounds = rounds_;
+    return options;
   }
 
   void bench_merge(Context& context, Driver& driver, BenchReport& report) const {
@@ -162,6 +183,7 @@ class BenchVerb final : public Verb {
   int head_size_ = 128;
   int rounds_ = 0;
   int seed_ = 0;
+  int processes_ = 8;
   bool quick_ = false;
   std::string output_;
   std::string commit_;

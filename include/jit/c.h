@@ -159,6 +159,14 @@ enum {
   CUBINET_CHURN_ERROR = 2 /* CUBINET_UNSTABLE_SIGNATURE */
 };
 
+typedef int32_t cubinet_pack_toolchain; /* the same for entries of packs */
+enum {
+  CUBINET_PACK_TOOLCHAIN_DEFAULT = 0, /* release */
+  CUBINET_PACK_TOOLCHAIN_EXACT = 1,
+  CUBINET_PACK_TOOLCHAIN_RELEASE = 2,
+  CUBINET_PACK_TOOLCHAIN_ANY = 3
+};
+
 typedef int32_t cubinet_log_level;
 enum {
   CUBINET_LOG_DEFAULT = 0, /* warning */
@@ -197,15 +205,17 @@ typedef struct cubinet_runtime_options {
   cubinet_log_level log_level;
   cubinet_mode mode;
   cubinet_toolchain_policy toolchain_policy;
-  int32_t memory_only;      /* 1: keep kernels in memory only; touch no disk */
-  int32_t trust_group;      /* 1: trust a directory that its group may write to */
-  int32_t reserved;         /* 0 */
+  int32_t memory_only; /* 1: keep kernels in memory only; touch no disk */
+  int32_t trust_group; /* 1: trust a directory that its group may write to */
+  cubinet_pack_toolchain pack_toolchain;
   uint64_t max_cache_bytes; /* 0: 4 GiB; CUBINET_NO_BOUND: no cap */
   uint64_t min_free_bytes;  /* 0: 256 MiB or a twentieth; CUBINET_NO_BOUND: no floor */
   const char* trace_file;   /* optional: none */
   uint64_t churn_limit;     /* 0: 64 */
   cubinet_churn churn;
-  int32_t reserved_2; /* 0 */
+  int32_t reserved_2;       /* 0 */
+  const char* const* packs; /* files; optional */
+  size_t pack_count;
 } cubinet_runtime_options;
 
 /* Makes a Runtime that reads no CUBINET_* variable; `options` may be NULL. */
@@ -246,6 +256,7 @@ typedef struct cubinet_stats {
   uint64_t saved_us;
   uint64_t churn_warnings;
   uint64_t churn_refusals;
+  uint64_t pack_hits;
 } cubinet_stats;
 
 CUBINET_API cubinet_status cubinet_runtime_stats(cubinet_runtime* runtime,

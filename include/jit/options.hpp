@@ -51,11 +51,16 @@ struct RuntimeOptions {
   // Directory of cached kernels (CUBINET_CACHE_DIR). Empty: $XDG_CACHE_HOME/cubinet, else
   // ~/.cache/cubinet, else /tmp/cubinet-<uid>. Created with mode 0700.
   std::filesystem::path cache_dir;
-  // Keep kernels in memory only; touch no disk (CUBINET_CACHE_DIR=none).
+  // Have no directory; keep kernels in memory only (CUBINET_CACHE_DIR=none).
   bool memory_only = false;
   Mode mode = Mode::kAuto;                                     // CUBINET_MODE
   ToolchainPolicy toolchain_policy = ToolchainPolicy::kExact;  // CUBINET_TOOLCHAIN
-  // Directory trusted although its group may write to it (CUBINET_TRUST=group).
+  // Packs, asked in this order for what the directory does not have (CUBINET_PACKS, ':'-separated):
+  // files that `cubinet pack create` made. They are only ever read, also where memory_only.
+  std::vector<std::filesystem::path> packs;
+  // The same choice for entries of packs (CUBINET_TOOLCHAIN where it is set, for both).
+  ToolchainPolicy pack_toolchain_policy = ToolchainPolicy::kRelease;
+  // Directory or pack trusted although its group may write to it (CUBINET_TRUST=group).
   bool trust_group = false;
   // Directories whose templates override shipped ones (CUBINET_TEMPLATE_PATH, ':'-separated).
   std::vector<std::filesystem::path> template_path;

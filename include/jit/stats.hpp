@@ -63,8 +63,8 @@ struct BucketRequests {
 // Stats count what a Runtime did; each number only grows. `cubinet cache stats` adds them up over
 // all processes that used a cache directory.
 //
-// A request ends as a hit in memory, a hit on disk or a miss, or as an error that came before it
-// was looked up.
+// A request ends as a hit in memory, on disk or in a pack, or as a miss, or as an error that came
+// before it was looked up.
 struct Stats {
   // Served from memory, or by another caller's work on the same kernel. What a CallSite serves is
   // not counted.
@@ -72,7 +72,8 @@ struct Stats {
   std::uint64_t memory_kernels = 0;  // loaded so far; they stay loaded
   std::uint64_t memory_bytes = 0;    // of their cubins
   std::uint64_t disk_hits = 0;
-  std::uint64_t misses = 0;  // not in memory and not on disk
+  std::uint64_t pack_hits = 0;
+  std::uint64_t misses = 0;  // not in memory, not on disk and not in a pack
   // Why, each name once, also those that did not happen: absent, other_toolchain,
   // newer_than_driver, damaged, unreadable, refused, forbidden. A miss of a Runtime that keeps
   // kernels in memory only has no name.
@@ -80,7 +81,8 @@ struct Stats {
   std::uint64_t compiles = 0;  // compiler runs that succeeded
   std::uint64_t compile_failures = 0;
   std::uint64_t compile_us = 0;  // Units: microseconds, of the compiles
-  std::uint64_t saved_us = 0;    // Units: microseconds, that hits on disk once took to compile
+  std::uint64_t saved_us =
+      0;  // Units: microseconds, that hits on disk and in packs once took to compile
   std::uint64_t published = 0;
   std::uint64_t publish_failures = 0;  // disk full, read-only, ...: the kernel was served
   std::uint64_t quarantined = 0;       // damaged entries moved aside

@@ -71,6 +71,17 @@ void read_log(const cubinet_runtime_options& given, RuntimeOptions& options) {
   };
 }
 
+std::vector<std::filesystem::path> read_paths(const char* const* given, std::size_t count,
+                                              const char* field) {
+  std::vector<std::filesystem::path> paths;
+  if (count != 0) field_not_null(given, kName, field);
+  const std::string element = std::string("an element of ") + field;
+  for (std::size_t i = 0; i < count; ++i) {
+    paths.emplace_back(&field_not_null(given[i], kName, element.c_str()));
+  }
+  return paths;
+}
+
 RuntimeOptions read_options(const cubinet_runtime_options& given) {
   cubinet_runtime_options copy{};
   const cubinet_runtime_options& from = read_struct(given, copy);
@@ -80,11 +91,8 @@ RuntimeOptions read_options(const cubinet_runtime_options& given) {
   options.driver = path_of(from.driver);
   options.cuda_home = path_of(from.cuda_home);
   options.reproduction_dir = path_of(from.reproduction_dir);
-  if (from.template_path_count != 0) field_not_null(from.template_path, kName, "template_path");
-  for (std::size_t i = 0; i < from.template_path_count; ++i) {
-    options.template_path.emplace_back(
-        &field_not_null(from.template_path[i], kName, "an element of template_path"));
-  }
+  options.template_path = read_paths(from.template_path, from.template_path_count, "template_path");
+  options.packs = read_paths(from.packs, from.pack_count, "packs");
   options.lock_timeout = read_timeout(from.lock_timeout_ms);
   if (from.max_cache_bytes != 0) options.max_cache_bytes = from.max_cache_bytes;
   if (from.min_free_bytes != 0) {
@@ -98,10 +106,13 @@ RuntimeOptions read_options(const cubinet_runtime_options& given) {
   options.churn =
       static_cast<Churn>(read_choice({kName, "churn"}, from.churn, CUBINET_CHURN_ERROR));
   if (from.churn_limit != 0) options.churn_limit = from.churn_limit;
+  read_reserved(kName, from.reserved_2);
+  if (const std::int32_t packs =
+          read_choice({kName, "pack_toolchain"}, from.pack_toolchain, CUBINET_PACK_TOOLCHAIN_ANY)) {
+    options.pack_toolchain_policy = static_cast<ToolchainPolicy>(packs - 1);
+  }
   options.memory_only = read_flag({kName, "memory_only"}, from.memory_only);
   options.trust_group = read_flag({kName, "trust_group"}, from.trust_group);
-  read_reserved(kName, from.reserved);
-  read_reserved(kName, from.reserved_2);
   return options;
 }
 
@@ -113,18 +124,23 @@ const char* text_of(const std::filesystem::path& path) {
 struct KeptOptions {
   RuntimeOptions options;
   std::vector<const char*> template_path;
+  std::vector<const char*> packs;
 };
 
 cubinet_runtime_options view_of(KeptOptions& kept) {
   // Names every field, so that one more in RuntimeOptions does not compile here.
-  const auto& [cache_dir, memory_only, mode, toolchain_policy, trust_group, template_path, nvrtc,
-               driver, cuda_home, reproduction_dir, lock_timeout, max_cache_bytes, min_free_bytes,
-               churn, churn_limit, trace_file, log_sink, log_level] = kept.options;
+  const auto& [cache_dir, memory_only, mode, toolchain_policy, packs, pack_toolchain_policy,
+               trust_group, template_path, nvrtc, driver, cuda_home, reproduction_dir, lock_timeout,
+               max_cache_bytes, min_free_bytes, churn, churn_limit, trace_file, log_sink,
+               log_level] = kept.options;
   for (const auto& path : template_path) kept.template_path.push_back(path.c_str());
+  for (const auto& path : packs) kept.packs.push_back(path.c_str());
   cubinet_runtime_options view = cubinet_runtime_options_init();
   view.cache_dir = text_of(cache_dir);
   view.template_path = kept.template_path.data();
   view.template_path_count = kept.template_path.size();
+  view.packs = kept.packs.data();
+  view.pack_count = kept.packs.size();
   view.nvrtc = text_of(nvrtc);
   view.driver = text_of(driver);
   view.cuda_home = text_of(cuda_home);
@@ -141,6 +157,7 @@ cubinet_runtime_options view_of(KeptOptions& kept) {
   view.trace_file = text_of(trace_file);
   view.churn = static_cast<cubinet_churn>(churn);
   view.churn_limit = churn_limit;
+  view.pack_toolchain = static_cast<cubinet_pack_toolchain>(pack_toolchain_policy) + 1;
   view.memory_only = memory_only ? 1 : 0;
   view.trust_group = trust_group ? 1 : 0;
   return view;
@@ -148,10 +165,10 @@ cubinet_runtime_options view_of(KeptOptions& kept) {
 
 cubinet_stats view_of(const Stats& stats) {
   // The misses by name, histograms and buckets stay with `cubinet cache stats`.
-  const auto& [memory_hits, memory_kernels, memory_bytes, disk_hits, misses, named_misses, compiles,
-               compile_failures, compile_us, saved_us, published, publish_failures, quarantined,
-               lock_waits, lock_timeouts, evicted, evicted_bytes, churn_warnings, churn_refusals,
-               histograms, bucket_requests] = stats;
+  const auto& [memory_hits, memory_kernels, memory_bytes, disk_hits, pack_hits, misses,
+               named_misses, compiles, compile_failures, compile_us, saved_us, published,
+               publish_failures, quarantined, lock_waits, lock_timeouts, evicted, evicted_bytes,
+               churn_warnings, churn_refusals, histograms, bucket_requests] = stats;
   return {sizeof(cubinet_stats),
           disk_hits,
           misses,
@@ -170,7 +187,8 @@ cubinet_stats view_of(const Stats& stats) {
           compile_us,
           saved_us,
           churn_warnings,
-          churn_refusals};
+          churn_refusals,
+          pack_hits};
 }
 
 cubinet_precompile_report view_of(const PrecompileReport& report) {
@@ -211,7 +229,7 @@ cubinet_status cubinet_runtime_options_from_environment(cubinet_runtime_options*
   return guarded([&] {
     auto& out = not_null(options, "cubinet_runtime_options_from_environment", "options");
     thread_local KeptOptions kept;
-    kept = {RuntimeOptions::from_environment(), {}};
+    kept = {RuntimeOptions::from_environment(), {}, {}};
     fill(view_of(kept), out);
   });
 }

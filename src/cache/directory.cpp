@@ -28,22 +28,6 @@ namespace {
 constexpr std::size_t kMaxNamesInShard = 65'536;
 constexpr std::size_t kMaxCandidates = 64;
 
-// Of several reasons, the one that tells most stays; later ones of the enumeration tell more.
-void note(Miss& miss, MissReason reason, Damage damage, std::string detail) {
-  if (reason < miss.reason) return;
-  miss = {reason, damage, std::move(detail)};
-}
-
-bool is_loadable(const EntryQuery& query, CompilerRelease release) {
-  return !query.driver || loads_on(release, *query.driver);
-}
-
-bool may_answer(const EntryQuery& query, const EntryName& says) {
-  if (!query.toolchain.known() || query.policy == ToolchainPolicy::kAny) return true;
-  if (query.policy == ToolchainPolicy::kExact) return says.matches(query.toolchain);
-  return says.release == query.toolchain.release;
-}
-
 struct Candidate {
   EntryName says;
   std::string name;
@@ -66,18 +50,9 @@ std::vector<Candidate> candidates_in(const Shard& shard, const EntryQuery& query
   for (std::string& name : names_in(shard.directory, kMaxNamesInShard)) {
     const std::optional<EntryName> says = parse_entry_name(name);
     if (!says || says->key != query.key) continue;
-    if (!may_answer(query, *says)) {
-      note(miss, MissReason::kOtherToolchain, Damage::kNone,
-           fmt::format("made by nvrtc {}", says->release.text()));
-      continue;
-    }
-    if (!is_loadable(query, says->release)) {
-      note(miss, MissReason::kNewerThanDriver, Damage::kNone,
-           fmt::format("made by nvrtc {}, newer than the driver, which takes CUDA {}",
-                       says->release.text(), query.driver->text()));
-      continue;
-    }
-    if (says->matches(query.toolchain)) continue;  // was asked for by name, and is not it
+    const bool same_build = says->matches(query.toolchain);
+    if (!may_answer(query, says->release, same_build, miss)) continue;
+    if (same_build) continue;  // was asked for by name, and is not it
     candidates.push_back({*says, std::move(name)});
   }
   sort_candidates(candidates, query);
@@ -97,19 +72,6 @@ bool is_touchable(int fd) noexcept {
 }
 
 }  // namespace
-
-std::string_view name_of(MissReason reason) noexcept {
-  switch (reason) {
-    case MissReason::kNone: return "none";
-    case MissReason::kAbsent: return "absent";
-    case MissReason::kOtherToolchain: return "other_toolchain";
-    case MissReason::kNewerThanDriver: return "newer_than_driver";
-    case MissReason::kDamaged: return "damaged";
-    case MissReason::kUnreadable: return "unreadable";
-    case MissReason::kRefused: return "refused";
-  }
-  return "?";
-}
 
 Directory::Directory(DirectoryOptions options, Logger logger)
     : options_(std::move(options)), logger_(std::move(logger)) {}

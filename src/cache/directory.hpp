@@ -23,6 +23,7 @@
 
 #include "base/log.hpp"
 #include "cache/entry.hpp"
+#include "cache/entry_query.hpp"
 #include "cache/free_space.hpp"
 #include "jit/runtime.hpp"
 
@@ -44,34 +45,6 @@ struct DirectoryOptions {
   // Free space that publish leaves to others. Unset: 256 MiB, but at most a twentieth of the file
   // system.
   std::optional<std::uint64_t> min_free_bytes{};
-};
-
-// What is asked of a directory.
-struct EntryQuery {
-  UnitKey key{};
-  ToolchainId toolchain{};  // unknown where no NVRTC is installed: then any release may answer
-  ToolchainPolicy policy = ToolchainPolicy::kExact;
-  // What the driver takes: entries of a newer major are passed over, see loads_on. Unknown: any.
-  std::optional<CompilerRelease> driver{};
-};
-
-enum class MissReason : std::uint8_t {
-  kNone,             // it was found
-  kAbsent,           // no such entry
-  kOtherToolchain,   // there are entries of this key, by compilers that may not answer
-  kNewerThanDriver,  // there are entries that might, made for a newer driver
-  kDamaged,          // see damage
-  kUnreadable,       // the system refused to read it
-  kRefused,          // the directory is not to be trusted; the last one
-};
-inline constexpr std::size_t kMissReasons = static_cast<std::size_t>(MissReason::kRefused) + 1;
-std::string_view name_of(MissReason reason) noexcept;  // "other_toolchain"
-
-// Why find() found nothing.
-struct Miss {
-  MissReason reason = MissReason::kNone;
-  Damage damage = Damage::kNone;
-  std::string detail;  // one line for people
 };
 
 struct PublishResult {

@@ -4,6 +4,7 @@ set(CUBINET_SOURCES_CACHE
   entry_decode.cpp
   entry_encode.cpp
   entry_file.cpp
+  entry_query.cpp
   eviction.cpp
   eviction_scan.cpp
   free_space.cpp

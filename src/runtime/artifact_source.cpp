@@ -13,13 +13,14 @@
 namespace jit::inline v1 {
 namespace {
 
-DirectoryOptions directory_options(const RuntimeOptions& options) {
+std::optional<Directory> directory_of(const RuntimeOptions& options, const Logger& logger) {
+  if (options.memory_only) return std::nullopt;
   DirectoryOptions directory;
   directory.root = options.cache_dir.empty() ? default_cache_dir() : options.cache_dir;
   directory.trust_group = options.trust_group;
   directory.read_only = options.mode != Mode::kAuto;
   directory.min_free_bytes = options.min_free_bytes;
-  return directory;
+  return std::optional<Directory>(std::in_place, std::move(directory), logger);
 }
 
 Entry entry_of(const Unit& unit, const Artifact& artifact) {
@@ -67,8 +68,10 @@ Unit make_unit(const Signature& signature, Arch arch, Debug debug) {
 }
 
 ArtifactSource::ArtifactSource(const RuntimeOptions& options, Logger logger)
-    : options_(options), logger_(std::move(logger)) {
-  if (!options.memory_only) directory_.emplace(directory_options(options), logger_);
+    : options_(options),
+      logger_(std::move(logger)),
+      directory_(directory_of(options, logger_)),
+      tiers_(options, directory()) {
   if (directory_ && options.mode == Mode::kAuto) {
     housekeeper_.emplace(*directory_, options.max_cache_bytes, logger_);
   }
@@ -109,51 +112,73 @@ void ArtifactSource::require_loadable(const Unit& unit) {
                   driver_release_->text()));
 }
 
-std::optional<Artifact> ArtifactSource::find(const Unit& unit, Purpose purpose,
-                                             std::string_view* miss) {
-  std::string_view name;
-  auto artifact = look_up(unit, purpose, name);
-  if (!artifact && miss != nullptr && miss->empty()) *miss = name;
-  return artifact;
-}
-
-std::optional<Artifact> ArtifactSource::look_up(const Unit& unit, Purpose purpose,
-                                                std::string_view& name) {
-  if (!directory_) return std::nullopt;
+EntryQuery ArtifactSource::query_of(const Unit& unit, Purpose purpose) {
   const auto location = toolchain(std::nullopt);
   EntryQuery query;
   query.key = unit.key;
   if (location) query.toolchain = location->id;
-  query.policy = options_.toolchain_policy;
   query.driver = driver_release_;
   if (purpose == Purpose::kKeep && location && query.driver) {
     query.driver = std::max(*query.driver, location->id.release);
   }
-  Miss miss;
-  auto entry = directory_->find(query, &miss);
-  if (!entry) {
-    if (miss.reason != MissReason::kAbsent) {
-      logger_.info(fmt::format("find {}: {}: {}", unit.name(), name_of(miss.reason), miss.detail));
-    }
-    name = name_of(miss.reason);
-    return std::nullopt;
-  }
-  if (entry->artifact.arch != unit.arch || entry->artifact.symbol != unit.signature->symbol()) {
-    quarantine(unit, entry->artifact);
-    name = name_of(MissReason::kDamaged);
-    return std::nullopt;
-  }
-  if (is_forbidden(unit, entry->artifact.facts)) {
-    logger_.info(fmt::format("find {}: made before its manifest forbade it", unit.name()));
-    name = kForbiddenMiss;
-    return std::nullopt;
-  }
-  return std::move(entry->artifact);
+  return query;
 }
 
-void ArtifactSource::count_hit(const Artifact& artifact) noexcept {
-  disk_hits_.fetch_add(1, std::memory_order_relaxed);
-  saved_us_.fetch_add(artifact.facts.compile_us(), std::memory_order_relaxed);
+std::size_t ArtifactSource::tiers_for(Purpose purpose) const noexcept {
+  const bool keeps = purpose == Purpose::kKeep && directory_ && options_.mode == Mode::kAuto;
+  return keeps ? 1 : tiers_.size();
+}
+
+TierAnswer ArtifactSource::ask(std::size_t tier, const Unit& unit, const EntryQuery& query) {
+  TierAnswer answer{tiers_.kind(tier), tiers_.place(tier)};
+  answer.entry = tiers_.find(tier, query, &answer.miss);
+  if (!answer.entry) {
+    answer.miss_name = name_of(answer.miss.reason);
+    return answer;
+  }
+  const Artifact& artifact = answer.entry->artifact;
+  if (artifact.arch != unit.arch || artifact.symbol != unit.signature->symbol()) {
+    tiers_.set_aside(tier, unit.key, artifact.toolchain);
+    answer.miss = {MissReason::kDamaged, Damage::kBadField, "it is of another unit than its key"};
+    answer.miss_name = name_of(MissReason::kDamaged);
+    answer.entry.reset();
+  } else if (is_forbidden(unit, artifact.facts)) {
+    answer.miss.detail = "made before its manifest forbade it";
+    answer.miss_name = kForbiddenMiss;
+  }
+  return answer;
+}
+
+std::optional<ArtifactSource::Found> ArtifactSource::find(const Unit& unit, Purpose purpose,
+                                                          std::string_view* miss) {
+  const std::string_view absent = name_of(MissReason::kAbsent);
+  const EntryQuery query = query_of(unit, purpose);
+  std::string_view first;
+  for (std::size_t tier = 0; tier < tiers_for(purpose); ++tier) {
+    TierAnswer answer = ask(tier, unit, query);
+    if (answer.serves()) return Found{std::move(answer.entry->artifact), tier};
+    if (first.empty() || first == absent) first = answer.miss_name;
+    if (answer.miss_name == absent) continue;
+    logger_.info(fmt::format("find {} in {}: {}: {}", unit.name(), answer.place.native(),
+                             answer.miss_name, answer.miss.detail));
+  }
+  if (miss != nullptr && miss->empty()) *miss = first;
+  return std::nullopt;
+}
+
+std::vector<TierAnswer> ArtifactSource::ask_all(const Unit& unit, Purpose purpose) {
+  const EntryQuery query = query_of(unit, purpose);
+  std::vector<TierAnswer> answers;
+  for (std::size_t tier = 0; tier < tiers_.size(); ++tier) {
+    answers.push_back(ask(tier, unit, query));
+  }
+  return answers;
+}
+
+void ArtifactSource::count_hit(const Found& found) noexcept {
+  auto& hits = tiers_.kind(found.tier) == TierKind::kPack ? pack_hits_ : disk_hits_;
+  hits.fetch_add(1, std::memory_order_relaxed);
+  saved_us_.fetch_add(found.artifact.facts.compile_us(), std::memory_order_relaxed);
 }
 
 void ArtifactSource::count_miss(std::string_view name) noexcept {
@@ -215,10 +240,8 @@ std::string ArtifactSource::publish_for_good(const Unit& unit, const Artifact& a
   return result.ok ? std::string() : result.what;
 }
 
-void ArtifactSource::quarantine(const Unit& unit, const Artifact& artifact) {
-  if (directory_) {
-    directory_->quarantine(unit.key, artifact.toolchain, Damage::kRefusedByDriver);
-  }
+void ArtifactSource::set_aside(const Unit& unit, const Found& found) {
+  tiers_.set_aside(found.tier, unit.key, found.artifact.toolchain);
 }
 
 Error ArtifactSource::frozen_miss(const Unit& unit) const {
@@ -228,6 +251,7 @@ Error ArtifactSource::frozen_miss(const Unit& unit) const {
 Stats ArtifactSource::stats() const {
   Stats stats;
   stats.disk_hits = disk_hits_.load(std::memory_order_relaxed);
+  stats.pack_hits = pack_hits_.load(std::memory_order_relaxed);
   stats.misses = misses_.load(std::memory_order_relaxed);
   for (std::size_t i = 1; i < named_misses_.size(); ++i) {
     stats.named_misses.push_back({miss_name(i), named_misses_[i].load(std::memory_order_relaxed)});

@@ -19,6 +19,7 @@
 #include "runtime/fork_support.hpp"
 #include "runtime/housekeeper.hpp"
 #include "runtime/meters.hpp"
+#include "runtime/tiers.hpp"
 #include "runtime/worker.hpp"
 #include "signature/artifact.hpp"
 #include "signature/key.hpp"
@@ -56,14 +57,27 @@ class ArtifactSource final : private ForkAware {
   // What a unit is wanted for: to be loaded by the driver here, or to be kept for anybody.
   enum class Purpose : std::uint8_t { kLoad, kKeep };
 
-  // Looks the unit up on disk; loads no compiler. A damaged entry is a miss, and so is one that is
-  // newer than the driver, unless it is kept for others and the compiler that was named is as new.
-  // A look counts nothing. `miss`, if given and empty, becomes the name of the miss.
-  std::optional<Artifact> find(const Unit& unit, Purpose purpose = Purpose::kLoad,
-                               std::string_view* miss = nullptr);
+  // What was found, and in which of the tiers.
+  struct Found {
+    Artifact artifact;
+    std::size_t tier = 0;
+  };
+
+  // Looks the unit up in one tier after the other; loads no compiler. A damaged entry is a miss,
+  // and so is one that is newer than the driver, unless it is kept for others and the compiler that
+  // was named is as new. What is wanted to be kept is looked for where it would be kept: in the
+  // directory alone, unless that is not written to.
+  // A look counts nothing. `miss`, if given and empty, becomes the name of the miss: that of the
+  // first tier that says more than "absent".
+  std::optional<Found> find(const Unit& unit, Purpose purpose = Purpose::kLoad,
+                            std::string_view* miss = nullptr);
+
+  // What every tier answers, also those behind the first that serves: for people. Like a look it
+  // counts nothing, and a damaged entry is set aside.
+  std::vector<TierAnswer> ask_all(const Unit& unit, Purpose purpose = Purpose::kLoad);
 
   // How a request that looked has ended: by what was found, or by a miss of this name.
-  void count_hit(const Artifact& artifact) noexcept;
+  void count_hit(const Found& found) noexcept;
   void count_miss(std::string_view name) noexcept;
 
   // True if a miss could be compiled for `arch` and loaded here.
@@ -96,14 +110,15 @@ class ArtifactSource final : private ForkAware {
   // Waits for what goes on in the background. Requires: no publish comes after it.
   void end_housekeeping() noexcept { housekeeper_.reset(); }
 
-  // Tells the cache that the driver refused these bytes although their checksum holds.
-  void quarantine(const Unit& unit, const Artifact& artifact);
+  // Tells the tier that the driver refused these bytes although their checksum holds.
+  void set_aside(const Unit& unit, const Found& found);
 
   // The error of a miss in frozen mode: signature, nearest entry, command.
   Error frozen_miss(const Unit& unit) const;
 
   // Null where the Runtime keeps kernels in memory only.
   const Directory* directory() const noexcept { return directory_ ? &*directory_ : nullptr; }
+  const Tiers& tiers() const noexcept { return tiers_; }
   Stats stats() const;
   Meters& meters() noexcept { return meters_; }
 
@@ -111,8 +126,10 @@ class ArtifactSource final : private ForkAware {
   void before_fork() noexcept override { mutex_.lock(); }
   void after_fork(bool) noexcept override { mutex_.unlock(); }
   FlightLock acquire(const Unit& unit, std::chrono::milliseconds patience);
-  // Sets `name` on a miss.
-  std::optional<Artifact> look_up(const Unit& unit, Purpose purpose, std::string_view& name);
+  EntryQuery query_of(const Unit& unit, Purpose purpose);
+  // How many of the tiers are asked for a purpose, from the first.
+  std::size_t tiers_for(Purpose purpose) const noexcept;
+  TierAnswer ask(std::size_t tier, const Unit& unit, const EntryQuery& query);
   Compiler& compiler_on_worker();
   Artifact compile_on_worker(const Unit& unit);
   std::filesystem::path reproduction_dir() const;
@@ -120,6 +137,7 @@ class ArtifactSource final : private ForkAware {
   const RuntimeOptions& options_;
   Logger logger_;
   std::optional<Directory> directory_;
+  Tiers tiers_;
   std::optional<Housekeeper> housekeeper_;  // where the directory may be written to
 
   std::mutex mutex_;  // the search for a toolchain
@@ -133,6 +151,7 @@ class ArtifactSource final : private ForkAware {
   std::atomic<std::uint64_t> compiles_{0};
   std::atomic<std::uint64_t> compile_failures_{0};
   std::atomic<std::uint64_t> disk_hits_{0};
+  std::atomic<std::uint64_t> pack_hits_{0};
   std::atomic<std::uint64_t> saved_us_{0};
   std::atomic<std::uint64_t> misses_{0};
   // By MissReason; the last one is kForbiddenMiss.

@@ -128,6 +128,7 @@ Counts Runtime::Impl::counts() const {
                             {"memory_kernels", stats.memory_kernels},
                             {"memory_bytes", stats.memory_bytes},
                             {"disk_hits", stats.disk_hits},
+                            {"pack_hits", stats.pack_hits},
                             {"misses", stats.misses},
                             {"compiles", stats.compiles},
                             {"compile_failures", stats.compile_failures},

@@ -27,10 +27,12 @@ void read_mode(RuntimeOptions& options) {
 
 void read_toolchain(RuntimeOptions& options) {
   const auto text = get_env("CUBINET_TOOLCHAIN");
-  if (!text || *text == "exact") return;
-  if (*text == "release") options.toolchain_policy = ToolchainPolicy::kRelease;
-  else if (*text == "any") options.toolchain_policy = ToolchainPolicy::kAny;
-  else refuse("CUBINET_TOOLCHAIN", *text, "exact, release or any");
+  if (!text) return;
+  ToolchainPolicy policy = ToolchainPolicy::kExact;
+  if (*text == "release") policy = ToolchainPolicy::kRelease;
+  else if (*text == "any") policy = ToolchainPolicy::kAny;
+  else if (*text != "exact") refuse("CUBINET_TOOLCHAIN", *text, "exact, release or any");
+  options.toolchain_policy = options.pack_toolchain_policy = policy;
 }
 
 void read_trust(RuntimeOptions& options) {
@@ -139,6 +141,7 @@ RuntimeOptions RuntimeOptions::from_environment() {
   read_lock_timeout(options);
   read_churn(options);
   read_bounds(options);
+  options.packs = split_path(get_env("CUBINET_PACKS").value_or(""));
   options.template_path = split_path(get_env("CUBINET_TEMPLATE_PATH").value_or(""));
   options.nvrtc = get_env("CUBINET_NVRTC").value_or("");
   options.driver = get_env("CUBINET_DRIVER").value_or("");

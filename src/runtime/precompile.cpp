@@ -40,9 +40,9 @@ std::optional<PrecompileReport> Runtime::Impl::precompile(const Signature& signa
   check_capability(*signature.tmpl, arch);
   source_.toolchain(devices_.driver_release());
   const Unit unit = make_unit(signature, arch, debug);
-  const auto hit = [&](const Artifact& found) {
+  const auto hit = [&](const ArtifactSource::Found& found) {
     source_.count_hit(found);
-    return report_of(unit, found, true);
+    return report_of(unit, found.artifact, true);
   };
   std::string_view miss;
   if (const auto found = source_.find(unit, kKeep, &miss)) return hit(*found);

@@ -22,5 +22,6 @@ set(CUBINET_SOURCES_RUNTIME
     statistics_recorder.cpp
     story.cpp
     template_registry.cpp
+    tiers.cpp
     warm_up.cpp
     worker.cpp)

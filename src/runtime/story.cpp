@@ -94,21 +94,21 @@ void Runtime::Impl::require_compilable(const Unit& unit, std::string_view miss) 
 std::unique_ptr<detail::LoadedKernel> Runtime::Impl::find_and_load(const Unit& unit,
                                                                    std::string_view& miss) {
   const Stopwatch begun;
-  const auto artifact = source_.find(unit, ArtifactSource::Purpose::kLoad, &miss);
-  if (!artifact) return nullptr;
-  LoadResult result = try_load(unit, *artifact);
+  const auto found = source_.find(unit, ArtifactSource::Purpose::kLoad, &miss);
+  if (!found) return nullptr;
+  LoadResult result = try_load(unit, found->artifact);
   if (result.outcome == LoadOutcome::kLoaded) {
-    source_.count_hit(*artifact);
+    source_.count_hit(*found);
     source_.meters().add(Meter::kDiskHit, begun.us());
     return std::move(result.kernel);
   }
   if (result.outcome != LoadOutcome::kRefused) result.raise();
   // Only bytes that are wrong in themselves are thrown away; a refusal of sound ones is reported.
-  const CubinCheck check = check_cubin(artifact->cubin, unit.arch, artifact->symbol);
+  const CubinCheck check = check_cubin(found->artifact.cubin, unit.arch, found->artifact.symbol);
   if (check) result.raise();
   logger_.warning(fmt::format("load {}: {}; the entry is set aside and built again", unit.name(),
                               check.reason));
-  source_.quarantine(unit, *artifact);
+  source_.set_aside(unit, *found);
   if (miss.empty()) miss = name_of(MissReason::kDamaged);
   return nullptr;
 }

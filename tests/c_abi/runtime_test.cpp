@@ -27,7 +27,8 @@ TEST_CASE("every option that cannot be right is refused by name") {
       {[](auto& o) { o.log_level = 6; }, "log_level is 6"},
       {[](auto& o) { o.memory_only = 2; }, "memory_only is 2; expected 0 to 1"},
       {[](auto& o) { o.trust_group = -1; }, "trust_group is -1"},
-      {[](auto& o) { o.reserved = 1; }, "reserved is 1"},
+      {[](auto& o) { o.pack_toolchain = 4; }, "pack_toolchain is 4; expected 0 to 3"},
+      {[](auto& o) { o.pack_count = 1; }, "packs is NULL"},
       {[](auto& o) { o.lock_timeout_ms = -2; }, "lock_timeout_ms is -2"},
       {[](auto& o) { o.template_path_count = 1; }, "template_path is NULL"},
   };
@@ -53,9 +54,13 @@ TEST_CASE("the environment is read into options that can be changed") {
   const EnvironmentVariable churn("CUBINET_CHURN", "error");
   const EnvironmentVariable limit("CUBINET_CHURN_LIMIT", "12");
   const EnvironmentVariable trace("CUBINET_TRACE", "/t/%p.json");
+  const EnvironmentVariable packs("CUBINET_PACKS", "/c.cupack:/d.cupack");
   cubinet_runtime_options options = cubinet_runtime_options_init();
   REQUIRE(cubinet_runtime_options_from_environment(&options) == CUBINET_OK);
   CHECK(std::string_view(options.cache_dir) == "/somewhere");
+  REQUIRE(options.pack_count == 2);
+  CHECK(std::string_view(options.packs[1]) == "/d.cupack");
+  CHECK(options.pack_toolchain == CUBINET_PACK_TOOLCHAIN_RELEASE);
   CHECK(options.mode == CUBINET_MODE_FROZEN);
   REQUIRE(options.template_path_count == 2);
   CHECK(std::string_view(options.template_path[1]) == "/b");

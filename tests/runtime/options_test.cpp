@@ -56,6 +56,7 @@ TEST_CASE("variables become options") {
   const EnvironmentVariable toolchain("CUBINET_TOOLCHAIN", "any");
   const EnvironmentVariable trust("CUBINET_TRUST", "group");
   const EnvironmentVariable path("CUBINET_TEMPLATE_PATH", "/a::/b:");
+  const EnvironmentVariable packs("CUBINET_PACKS", "/c.cupack:d.cupack");
   const EnvironmentVariable timeout("CUBINET_LOCK_TIMEOUT_MS", "250");
   const EnvironmentVariable directory("CUBINET_CACHE_DIR", "/var/cache/cubinet");
   const EnvironmentVariable nvrtc("CUBINET_NVRTC", "/opt/nvrtc");
@@ -65,6 +66,8 @@ TEST_CASE("variables become options") {
   const RuntimeOptions options = RuntimeOptions::from_environment();
   CHECK(options.mode == Mode::kFrozen);
   CHECK(options.toolchain_policy == ToolchainPolicy::kAny);
+  CHECK(options.pack_toolchain_policy == ToolchainPolicy::kAny);
+  CHECK(options.packs == std::vector<std::filesystem::path>{"/c.cupack", "d.cupack"});
   CHECK(options.trust_group);
   CHECK(options.template_path == std::vector<std::filesystem::path>{"/a", "/b"});
   CHECK(options.lock_timeout == std::chrono::milliseconds(250));

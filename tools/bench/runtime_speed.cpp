@@ -254,15 +254,15 @@ void bench_runtime(Runtime& runtime, Driver& driver, BenchReport& report) {
       resolve(runtime.impl().templates().find("merge_attn_states"),
               std::span<const Constant>(kConstants), Sizes{{"num_tokens", 1}});
   const Unit unit = make_unit(signature, *arch, Debug::kNone);
-  const auto artifact = runtime.impl().source().find(unit);
-  if (!artifact) {
+  const auto found = runtime.impl().source().find(unit);
+  if (!found) {
     throw Error(ErrorCode::kIo,
                 "measure a restart: the kernel is not on disk; give a cache "
                 "directory that can be written");
   }
   bench_hits(runtime, report);
-  bench_launch(runtime, driver, *artifact, report);
-  bench_restart(runtime, *artifact, report);
+  bench_launch(runtime, driver, found->artifact, report);
+  bench_restart(runtime, found->artifact, report);
   bench_compile(runtime, unit, report);
   bench_never_wait(runtime.options(), report);
 }

@@ -49,20 +49,20 @@ void Precompile::look_up() {
     report.signature = unit.name();
     report.arch = job.arch.text();
     report.key = unit.key.hex();
-    const auto artifact = impl_.source().find(unit, ArtifactSource::Purpose::kKeep);
-    if (!artifact) {
+    const auto found = impl_.source().find(unit, ArtifactSource::Purpose::kKeep);
+    if (!found) {
       outcomes_[i].state = KernelState::kNotDone;
       misses_.push_back(i);
       continue;
     }
-    impl_.source().count_hit(*artifact);
+    impl_.source().count_hit(*found);
     report.hit = true;
-    report.toolchain = artifact->toolchain.text();
-    report.compile_ms = artifact->facts.compile_ms;
-    report.registers = artifact->facts.registers;
-    report.smem_bytes = artifact->facts.smem_bytes;
-    report.spill_bytes = artifact->facts.spill_bytes();
-    report.cubin_bytes = artifact->cubin.size();
+    report.toolchain = found->artifact.toolchain.text();
+    report.compile_ms = found->artifact.facts.compile_ms;
+    report.registers = found->artifact.facts.registers;
+    report.smem_bytes = found->artifact.facts.smem_bytes;
+    report.spill_bytes = found->artifact.facts.spill_bytes();
+    report.cubin_bytes = found->artifact.cubin.size();
     outcomes_[i].state = KernelState::kHit;
     progress_.finished(outcomes_[i]);
   }

@@ -39,9 +39,10 @@ class RuntimeOptions(Growing):
                 ("reproduction_dir", c_char_p), ("lock_timeout_ms", c_int64), ("log", LogFunction),
                 ("log_user", c_void_p), ("log_level", c_int32), ("mode", c_int32),
                 ("toolchain_policy", c_int32), ("memory_only", c_int32), ("trust_group", c_int32),
-                ("reserved", c_int32), ("max_cache_bytes", c_uint64), ("min_free_bytes", c_uint64),
+                ("pack_toolchain", c_int32), ("max_cache_bytes", c_uint64), ("min_free_bytes", c_uint64),
                 ("trace_file", c_char_p), ("churn_limit", c_uint64), ("churn", c_int32),
-                ("reserved_2", c_int32)]
+                ("reserved_2", c_int32),
+                ("packs", POINTER(c_char_p)), ("pack_count", c_size_t)]
 
 
 class Stats(Growing):
@@ -50,7 +51,7 @@ class Stats(Growing):
             "disk_hits", "misses", "compiles", "compile_failures", "published", "publish_failures",
             "quarantined", "lock_waits", "lock_timeouts", "evicted", "evicted_bytes", "memory_hits",
             "memory_kernels", "memory_bytes", "compile_us", "saved_us", "churn_warnings",
-            "churn_refusals")]
+            "churn_refusals", "pack_hits")]
 
 
 class Request(Growing):

@@ -55,9 +55,10 @@ class Stats:
     memory_kernels: int  #: loaded so far; they stay loaded
     memory_bytes: int  #: of their cubins
     compile_us: int
-    saved_us: int  #: that hits on disk once took to compile
+    saved_us: int  #: that hits on disk and in packs once took to compile
     churn_warnings: int  #: templates of which ever new signatures were asked
     churn_refusals: int  #: requests that were refused for it
+    pack_hits: int
 
 
 @dataclass(frozen=True)
@@ -148,9 +149,11 @@ class Runtime:
     Runtime(**options) reads no CUBINET_* variable; Runtime.from_environment(**options) takes what
     is not given from them. Options, all optional:
 
-    cache_dir: directory of cached kernels        memory_only: touch no disk
+    cache_dir: directory of cached kernels        memory_only: have no directory
     mode: "auto", "readonly" or "frozen"          toolchain: "exact", "release" or "any"
-    trust_group: trust a directory that its group may write to
+    packs: packs that are asked for what the directory does not have
+    pack_toolchain: as toolchain, for entries of packs; default: "release"
+    trust_group: trust a directory or pack that its group may write to
     template_path: directories whose templates override shipped ones
     nvrtc, driver, cuda_home, reproduction_dir: paths; searched or derived otherwise
     max_cache_bytes: what the cache directory may take on disk; math.inf: no cap
@@ -202,7 +205,10 @@ class Runtime:
         if isinstance(value, (str, bytes, os.PathLike)):
             raise TypeError(f"expected {name} to be a sequence of paths, got {value!r}")
         paths = (ctypes.c_char_p * len(value))(*(os.fsencode(path) for path in value))
-        struct.template_path, struct.template_path_count = paths, len(value)
+        field, count = {"template_path": ("template_path", "template_path_count"),
+                        "packs": ("packs", "pack_count")}[name]
+        setattr(struct, field, paths)
+        setattr(struct, count, len(value))
 
     def _set_flag(self, struct: _library.RuntimeOptions, name: str, value: bool) -> None:
         setattr(struct, name, bool(value))
@@ -211,6 +217,9 @@ class Runtime:
         field, choices = {"mode": ("mode", MODES), "toolchain": ("toolchain_policy", TOOLCHAINS),
                           "churn": ("churn", CHURN), "log_level": ("log_level", LOG_LEVELS)}[name]
         setattr(struct, field, _choice(name, value, choices))
+
+    def _set_pack_toolchain(self, struct: _library.RuntimeOptions, name: str, value: str) -> None:
+        struct.pack_toolchain = _choice(name, value, TOOLCHAINS) + 1
 
     def _set_timeout(self, struct: _library.RuntimeOptions, name: str, value: int) -> None:
         if value < 0:
@@ -378,7 +387,8 @@ class Runtime:
 
 _OPTIONS: Dict[str, Callable[..., None]] = {
     "cache_dir": Runtime._set_path, "memory_only": Runtime._set_flag, "mode": Runtime._set_choice,
-    "toolchain": Runtime._set_choice, "trust_group": Runtime._set_flag,
+    "toolchain": Runtime._set_choice, "packs": Runtime._set_paths,
+    "pack_toolchain": Runtime._set_pack_toolchain, "trust_group": Runtime._set_flag,
     "template_path": Runtime._set_paths, "nvrtc": Runtime._set_path, "driver": Runtime._set_path,
     "cuda_home": Runtime._set_path, "reproduction_dir": Runtime._set_path,
     "max_cache_bytes": Runtime._set_cap, "min_free_bytes": Runtime._set_floor,

@@ -17,8 +17,10 @@ std::string format_figure(double value) {
 }  // namespace
 
 std::string format_table(const BenchReport& report) {
-  std::string text = fmt::format("{} on {} ({}, {})\n{}\n\n", report.benchmark, report.gpu,
-                                 report.driver, report.toolchain, report.method);
+  const std::string where =
+      report.host.empty() ? fmt::format("{} ({}, {})", report.gpu, report.driver, report.toolchain)
+                          : fmt::format("{} ({})", report.host, report.toolchain);
+  std::string text = fmt::format("{} on {}\n{}\n\n", report.benchmark, where, report.method);
   if (report.rows.empty()) return text;
   std::vector<TextTable::Column> columns;
   for (const auto& [name, value] : report.rows.front().point) columns.push_back({name});
@@ -36,13 +38,11 @@ std::string format_table(const BenchReport& report) {
 }
 
 std::string format_json(const BenchReport& report) {
-  Json document = Json::object({{"benchmark", report.benchmark},
-                                {"command", report.command},
-                                {"commit", report.commit},
-                                {"gpu", report.gpu},
-                                {"driver", report.driver},
-                                {"toolchain", report.toolchain},
-                                {"method", report.method}});
+  Json document = Json::object(
+      {{"benchmark", report.benchmark}, {"command", report.command}, {"commit", report.commit}});
+  if (report.host.empty()) document.set("gpu", report.gpu).set("driver", report.driver);
+  else document.set("host", report.host);
+  document.set("toolchain", report.toolchain).set("method", report.method);
   document.set("rows", Json::array_of(report.rows, [](const BenchRow& row) {
                  Json item = Json::object();
                  for (const auto& [name, value] : row.point) item.set(name, value);

@@ -17,6 +17,7 @@ struct BenchReport {
   std::string benchmark;
   std::string command;
   std::string commit;
+  std::string host;  // of what needs no GPU; then there is none of the next two
   std::string gpu;
   std::string driver;
   std::string toolchain;

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "base/file.hpp"
+#include "bench/bare_compile.hpp"
 #include "bench/never_wait.hpp"
 #include "bench/restart.hpp"
-#include "compile/nvrtc.hpp"
 #include "jit/call_site.hpp"
 #include "load/device_memory.hpp"
 #include "merge_attn_states/params.h"
@@ -189,30 +189,8 @@ void bench_compile(Runtime& runtime, const Unit& unit, BenchReport& report) {
   const auto location = source.toolchain(std::nullopt);
   if (!location) return;
   static_cast<void>(source.compile(unit));  // loads and warms the compiler
-  const Nvrtc nvrtc = Nvrtc::load(*location);
-  std::vector<const char*> names;
-  std::vector<const char*> texts;
-  std::vector<std::string> owned;
-  owned.reserve(2 * unit.signature->tmpl->files.size());
-  for (const table::File& file : unit.signature->tmpl->files) {
-    names.push_back(owned.emplace_back(file.name).c_str());
-    texts.push_back(owned.emplace_back(file.text).c_str());
-  }
-  const std::string arch = "--gpu-architecture=" + unit.arch.text();
-  std::vector<const char*> options{arch.c_str(), "--no-cache"};
-  if (location->id.release < CompilerRelease{12, 9}) options.pop_back();
-  for (const std::string& option : unit.options) options.push_back(option.c_str());
-  const Action bare = [&](std::size_t) {
-    NvrtcProgram program = nullptr;
-    nvrtc.create(&program, unit.text.c_str(), "unit.cu", static_cast<int>(names.size()),
-                 texts.data(), names.data());
-    nvrtc.compile(program, static_cast<int>(options.size()), options.data());
-    std::size_t bytes = 0;
-    nvrtc.cubin_size(program, &bytes);
-    std::vector<char> cubin(bytes);
-    nvrtc.cubin(program, cubin.data());
-    nvrtc.destroy(&program);
-  };
+  const BareCompiler compiler(*location, *unit.signature->tmpl);
+  const Action bare = [&](std::size_t) { static_cast<void>(compiler.compile(unit)); };
   const Pair pair =
       time_pair([&](std::size_t) { static_cast<void>(source.compile(unit)); }, bare, 1, 15, [] {});
   report.rows.push_back(row_of("compile, to the waiting caller", pair, "NVRTC alone", "<= 1.1 x"));

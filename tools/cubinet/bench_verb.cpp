@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/file.hpp"
+#include "bench/farm.hpp"
 #include "bench/merge_attn_states.hpp"
 #include "bench/report.hpp"
 #include "bench/runtime_speed.hpp"
@@ -63,18 +64,19 @@ std::vector<MergeScales> parse_scales(const std::vector<std::string>& texts) {
 class BenchVerb final : public Verb {
  public:
   VerbInfo info() const override {
-    return {"bench", "Checks and times a kernel, or the runtime, on the GPU at hand",
+    return {"bench", "Checks and times a kernel, the runtime, or the precompile farm",
             "  cubinet bench merge_attn_states\n"
             "  cubinet bench merge_attn_states --tokens 1,4096 --heads 128 --json\n"
             "  cubinet bench merge_attn_states --scales tensor,group128,group128_ue8m0\n"
             "  cubinet bench runtime --output runtime.json\n"
-            "  cubinet bench start --processes 8 --rounds 5\n"};
+            "  cubinet bench start --processes 8 --rounds 5\n"
+            "  cubinet bench farm --workers 1,2,4,8,16 --kernels 128     needs no GPU\n"};
   }
 
   void declare(Arguments& arguments) override {
     arguments.add({"NAME",
                    "merge_attn_states; runtime for hits, launches and restarts; start for many "
-                   "kernels in many processes",
+                   "kernels in many processes; farm for precompile",
                    {}},
                   names_);
     arguments.add({"--tokens", "Token counts", "LIST"}, tokens_);
@@ -82,6 +84,9 @@ class BenchVerb final : public Verb {
     arguments.add({"--head-size", "Elements per head", "N"}, head_size_);
     arguments.add({"--scales", "tensor, group128, group64, group128_ue8m0, group64_ue8m0", "LIST"},
                   scales_);
+    arguments.add({"--workers", "farm: numbers of worker processes", "LIST"}, workers_);
+    arguments.add({"--kernels", "farm: kernels to compile each time (else 64)", "N"}, kernels_);
+    arguments.add({"--arch", "farm: architecture (else sm_90a)", "ARCH"}, arch_);
     arguments.add({"--rounds", "Samples per point", "N"}, rounds_);
     arguments.add({"--processes", "That start together (else 8)", "N"}, processes_);
     arguments.add({"--seed", "Repeat the check of a report or a failure", "N"}, seed_);
@@ -95,23 +100,20 @@ class BenchVerb final : public Verb {
   }
 
   int run(Context& context) override {
-    if (names_.size() != 1) throw UsageError("bench: expected merge_attn_states, runtime or start");
+    if (names_.size() != 1) {
+      throw UsageError("bench: expected merge_attn_states, runtime, start or farm");
+    }
+    const bool farm = names_.front() == "farm";
+    if (!restarted_.empty() && farm) {
+      return run_compile_loop(context.runtime(), arch_, kernels_wanted(),
+                              static_cast<std::size_t>(parse_list({restarted_}, "-")[0]));
+    }
     if (!restarted_.empty()) {
       const bool is_start = restarted_ == "warm-up" || restarted_ == "loads";
       return (is_start ? run_start : run_restarted)(context.runtime(), restarted_, names_.front());
     }
     table::register_templates(bench_templates());
-    BenchReport report;
-    describe(context, report);
-    Driver& driver = context.impl().devices().driver();
-    if (names_.front() == "runtime") bench_runtime(context.runtime(), driver, report);
-    else if (names_.front() == "start") bench_start(start_options(), report);
-    else if (names_.front() == "merge_attn_states") bench_merge(context, driver, report);
-    else
-      throw UsageError(
-          fmt::format("bench: no benchmark {}; there are merge_attn_states, "
-                      "runtime and start",
-                      names_.front()));
+    const BenchReport report = farm ? bench_farm(context) : bench_on_gpu(context);
     print(json_ ? format_json(report) : format_table(report));
     if (output_.empty()) return kFine;
     const int error = replace_file(output_, format_json(report), 0644);
@@ -122,6 +124,46 @@ class BenchVerb final : public Verb {
   }
 
  private:
+  std::size_t kernels_wanted() const {
+    if (kernels_ < 1 || kernels_ > 512) throw UsageError("bench: --kernels takes 1 to 512");
+    return static_cast<std::size_t>(kernels_);
+  }
+
+  BenchReport bench_farm(Context& context) const {
+    FarmBenchOptions options;
+    options.kernels = kernels_wanted();
+    options.arch = arch_;
+    if (rounds_ < 0) throw UsageError("bench: --rounds takes a number above 0");
+    if (rounds_ > 0) options.rounds = rounds_;
+    for (const std::int64_t count : parse_list(workers_, "--workers")) {
+      options.workers.push_back(static_cast<std::size_t>(count));
+    }
+    const Directory* directory = context.impl().source().directory();
+    if (directory == nullptr) throw UsageError("bench: farm needs a --cache-dir to work below");
+    BenchReport report =
+        jit::bench_farm(context.runtime(), directory->root() / "bench-farm", options);
+    const auto toolchain = context.impl().source().toolchain(std::nullopt);
+    report.toolchain = toolchain ? toolchain->id.text() : "no nvrtc";
+    report.commit = commit_;
+    report.command = command_line();
+    return report;
+  }
+
+  BenchReport bench_on_gpu(Context& context) const {
+    BenchReport report;
+    describe(context, report);
+    Driver& driver = context.impl().devices().driver();
+    if (names_.front() == "runtime") bench_runtime(context.runtime(), driver, report);
+    else if (names_.front() == "start") bench_start(start_options(), report);
+    else if (names_.front() == "merge_attn_states") bench_merge(context, driver, report);
+    else
+      throw UsageError(
+          fmt::format("bench: no benchmark {}; there are merge_attn_states, "
+                      "runtime, start and farm",
+                      names_.front()));
+    return report;
+  }
+
   void describe(Context& context, BenchReport& report) const {
     Devices& devices = context.impl().devices();
     const DeviceInfo& device = devices.driver().device(devices.driver().ensure_context());
@@ -134,14 +176,22 @@ class BenchVerb final : public Verb {
     const auto toolchain = context.impl().source().toolchain(release);
     report.toolchain = toolchain ? toolchain->id.text() : "no nvrtc";
     report.commit = commit_;
-    report.command = "cubinet bench " + names_.front();
-    if (quick_) report.command += " --quick";
-    for (const std::string& text : tokens_) report.command += " --tokens " + text;
-    for (const std::string& text : heads_) report.command += " --heads " + text;
-    for (const std::string& text : scales_) report.command += " --scales " + text;
-    if (head_size_ != 128) report.command += fmt::format(" --head-size {}", head_size_);
-    if (processes_ != 8) report.command += fmt::format(" --processes {}", processes_);
-    if (rounds_ != 0) report.command += fmt::format(" --rounds {}", rounds_);
+    report.command = command_line();
+  }
+
+  std::string command_line() const {
+    std::string command = "cubinet bench " + names_.front();
+    if (quick_) command += " --quick";
+    for (const std::string& text : tokens_) command += " --tokens " + text;
+    for (const std::string& text : heads_) command += " --heads " + text;
+    for (const std::string& text : scales_) command += " --scales " + text;
+    for (const std::string& text : workers_) command += " --workers " + text;
+    if (names_.front() == "farm")
+      command += fmt::format(" --kernels {} --arch {}", kernels_, arch_);
+    if (head_size_ != 128) command += fmt::format(" --head-size {}", head_size_);
+    if (processes_ != 8) command += fmt::format(" --processes {}", processes_);
+    if (rounds_ != 0) command += fmt::format(" --rounds {}", rounds_);
+    return command;
   }
 
   StartBenchOptions start_options() const {
@@ -180,6 +230,9 @@ class BenchVerb final : public Verb {
   std::vector<std::string> tokens_;
   std::vector<std::string> heads_;
   std::vector<std::string> scales_;
+  std::vector<std::string> workers_;
+  std::string arch_ = "sm_90a";
+  int kernels_ = 64;
   int head_size_ = 128;
   int rounds_ = 0;
   int seed_ = 0;

@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <chrono>
 #include <cstdlib>
+#include <fstream>
+#include <thread>
 
 #include "support/tiny_template.hpp"
 
@@ -48,23 +51,27 @@ CommandFixture::CommandFixture() {
 }
 
 CommandResult CommandFixture::run(const std::vector<std::string>& arguments) const {
+  return finish(begin(arguments));
+}
+
+pid_t CommandFixture::begin(const std::vector<std::string>& arguments,
+                            const std::string& err) const {
   std::vector<std::string> words{JIT_TEST_COMMAND};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  return start(words);
+  return spawn(words, err);
 }
 
 CommandResult CommandFixture::shell(const std::string& line) const {
-  return start({"/bin/sh", "-c", line});
+  return finish(spawn({"/bin/sh", "-c", line}, {}));
 }
 
-CommandResult CommandFixture::start(const std::vector<std::string>& words) const {
+pid_t CommandFixture::spawn(const std::vector<std::string>& words, const std::string& err) const {
   const std::string out = folder_ / "stdout";
-  const std::string err = folder_ / "stderr";
   constexpr int kWrite = O_WRONLY | O_CREAT | O_TRUNC;
   SpawnActions spawn;
   spawn.open(STDIN_FILENO, "/dev/null", O_RDONLY);
   spawn.open(STDOUT_FILENO, out, kWrite);
-  spawn.open(STDERR_FILENO, err, kWrite);
+  spawn.open(STDERR_FILENO, err.empty() ? std::string(folder_ / "stderr") : err, kWrite);
   std::vector<std::string> arguments = words;
   std::vector<std::string> variables;
   for (const auto& [name, value] : environment) {
@@ -76,10 +83,14 @@ CommandResult CommandFixture::start(const std::vector<std::string>& words) const
                                 pointers_to(arguments).data(), pointers_to(variables).data());
   INFO("starting " << words.front());
   REQUIRE(error == 0);
+  return child;
+}
+
+CommandResult CommandFixture::finish(pid_t child) const {
   int status = 0;
   REQUIRE(waitpid(child, &status, 0) == child);
-  return {WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status), read_text(out),
-          read_text(err)};
+  return {WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status),
+          read_text(folder_ / "stdout"), read_text(folder_ / "stderr")};
 }
 
 std::vector<std::filesystem::path> CommandFixture::entries() const {
@@ -89,6 +100,25 @@ std::vector<std::filesystem::path> CommandFixture::entries() const {
     if (entry.path().extension() == ".cubinet") paths.push_back(entry.path());
   }
   return paths;
+}
+
+std::vector<pid_t> children_of(pid_t parent) {
+  const std::string id = std::to_string(parent);
+  std::string path = "/proc/";
+  path.append(id).append("/task/").append(id).append("/children");
+  std::ifstream file(path);
+  std::vector<pid_t> children;
+  for (pid_t child = 0; file >> child;) children.push_back(child);
+  return children;
+}
+
+bool wait_until(const std::function<bool()>& condition, double seconds) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
 }
 
 void add_tiny_template(CommandFixture& fixture) {

@@ -2,7 +2,10 @@
 // empty HOME, a cache directory of its own and no GPU.
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -28,6 +31,11 @@ class CommandFixture {
 
   // Runs `cubinet` with these arguments and stdin from /dev/null.
   CommandResult run(const std::vector<std::string>& arguments) const;
+  // Starts `cubinet` with these arguments, and waits for what was started: one at a time. `err`, if
+  // given, is where its stderr goes instead (a terminal).
+  pid_t begin(const std::vector<std::string>& arguments, const std::string& err = {}) const;
+  CommandResult finish(pid_t child) const;
+
   // Runs a shell line in which $CUBINET is the command.
   CommandResult shell(const std::string& line) const;
 
@@ -41,10 +49,15 @@ class CommandFixture {
   std::map<std::string, std::string> environment;
 
  private:
-  CommandResult start(const std::vector<std::string>& words) const;
+  pid_t spawn(const std::vector<std::string>& words, const std::string& err) const;
 
   TemporaryDirectory folder_;
 };
+
+// The processes that `parent` has started and not reaped.
+std::vector<pid_t> children_of(pid_t parent);
+// Asks every few milliseconds. Returns: false if it did not come true within `seconds`.
+bool wait_until(const std::function<bool()>& condition, double seconds = 20);
 
 // Writes kTinyManifest's template for the fixture and puts it on its template path.
 void add_tiny_template(CommandFixture& fixture);

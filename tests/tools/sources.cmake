@@ -4,15 +4,21 @@ set(CUBINET_TESTS_TOOLS
     command_fixture.cpp
     command_line_test.cpp
     doctor_test.cpp
+    domain_test.cpp
+    farm_test.cpp
+    machine_test.cpp
+    precompile_all_test.cpp
     precompile_test.cpp
     precompile_failure_test.cpp
     prometheus_grammar.cpp
     prometheus_test.cpp
     render_test.cpp
+    shard_test.cpp
     templates_test.cpp
     toolchains_arch_test.cpp
     toolchains_driver_test.cpp
     toolchains_fixture.cpp
     toolchains_policy_test.cpp
     toolchains_preset_test.cpp
-    toolchains_refusal_test.cpp)
+    toolchains_refusal_test.cpp
+    work_queue_test.cpp)

@@ -69,10 +69,11 @@ std::string Progress::line() const {
   std::string text = fmt::format("[{}/{}]", done_, total_);
   const std::size_t compiled = done_ - done_before_;
   const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
-  if (compiled == 0 || seconds <= 0) return fmt::format("{} {} workers", text, workers_);
+  const std::string workers = fmt::format("{} worker{}", workers_, workers_ == 1 ? "" : "s");
+  if (compiled == 0 || seconds <= 0) return fmt::format("{} {}", text, workers);
   const double rate = static_cast<double>(compiled) / seconds;
-  text += fmt::format(" {:.1f}/s, {} left, {} workers", rate,
-                      format_seconds(static_cast<double>(total_ - done_) / rate), workers_);
+  text += fmt::format(" {:.1f}/s, {} left, {}", rate,
+                      format_seconds(static_cast<double>(total_ - done_) / rate), workers);
   if (failed_ != 0) text += fmt::format(", {} failed", failed_);
   return text;
 }

@@ -216,6 +216,7 @@ typedef struct cubinet_runtime_options {
   int32_t reserved_2;       /* 0 */
   const char* const* packs; /* files; optional */
   size_t pack_count;
+  const char* record_file; /* optional: records nothing */
 } cubinet_runtime_options;
 
 /* Makes a Runtime that reads no CUBINET_* variable; `options` may be NULL. */

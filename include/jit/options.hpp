@@ -73,6 +73,10 @@ struct RuntimeOptions {
   // Where reproductions of failed compiles are kept (CUBINET_FAILED_DIR). Empty:
   // <cache_dir>/failed; none where the Runtime writes nothing.
   std::filesystem::path reproduction_dir;
+  // File to which every distinct request is appended, whatever becomes of it: shape constants,
+  // pinned tunables, bucket steps (CUBINET_RECORD). Many processes may share it; see
+  // jit/recording.hpp. Empty: none. A relative path is taken from the directory of the start.
+  std::filesystem::path record_file;
   // Longest wait for another process that compiles the same kernel; then this one compiles too
   // (CUBINET_LOCK_TIMEOUT_MS). More than a year is a year.
   std::chrono::milliseconds lock_timeout{30'000};

@@ -91,6 +91,7 @@ RuntimeOptions read_options(const cubinet_runtime_options& given) {
   options.driver = path_of(from.driver);
   options.cuda_home = path_of(from.cuda_home);
   options.reproduction_dir = path_of(from.reproduction_dir);
+  options.record_file = path_of(from.record_file);
   options.template_path = read_paths(from.template_path, from.template_path_count, "template_path");
   options.packs = read_paths(from.packs, from.pack_count, "packs");
   options.lock_timeout = read_timeout(from.lock_timeout_ms);
@@ -130,9 +131,9 @@ struct KeptOptions {
 cubinet_runtime_options view_of(KeptOptions& kept) {
   // Names every field, so that one more in RuntimeOptions does not compile here.
   const auto& [cache_dir, memory_only, mode, toolchain_policy, packs, pack_toolchain_policy,
-               trust_group, template_path, nvrtc, driver, cuda_home, reproduction_dir, lock_timeout,
-               max_cache_bytes, min_free_bytes, churn, churn_limit, trace_file, log_sink,
-               log_level] = kept.options;
+               trust_group, template_path, nvrtc, driver, cuda_home, reproduction_dir, record_file,
+               lock_timeout, max_cache_bytes, min_free_bytes, churn, churn_limit, trace_file,
+               log_sink, log_level] = kept.options;
   for (const auto& path : template_path) kept.template_path.push_back(path.c_str());
   for (const auto& path : packs) kept.packs.push_back(path.c_str());
   cubinet_runtime_options view = cubinet_runtime_options_init();
@@ -145,6 +146,7 @@ cubinet_runtime_options view_of(KeptOptions& kept) {
   view.driver = text_of(driver);
   view.cuda_home = text_of(cuda_home);
   view.reproduction_dir = text_of(reproduction_dir);
+  view.record_file = text_of(record_file);
   view.lock_timeout_ms = lock_timeout.count() == 0 ? CUBINET_NO_WAIT : lock_timeout.count();
   view.max_cache_bytes = max_cache_bytes;
   if (min_free_bytes) {

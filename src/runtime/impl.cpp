@@ -27,6 +27,7 @@ Runtime::Impl::Impl(RuntimeOptions options)
       templates_({options_.template_path, options_.cuda_home}),
       devices_(options_.driver),
       churn_(options_.churn, options_.churn_limit, logger_),
+      requests_(options_.record_file, logger_),
       source_(options_, logger_),
       recorder_(source_.directory(), [this] { return counts(); }),
       pursuits_({[this](Pursuit& pursuit) { return look_for(pursuit); },
@@ -64,12 +65,16 @@ Runtime::Impl::InMemory Runtime::Impl::find_in_memory(const KernelRequest& reque
 
 SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request, Asked asked) {
   CompileGate::watch_this_thread();
+  // Asked for before, and not ready yet.
+  if (SignatureSlot* known = memo_.find(memo_request(request)).slot) return *known;
   const table::Template& tmpl = templates_.find(request.name);
+  const BucketSteps steps = steps_of(tmpl, request.sizes);
   MemoryTier::Admit admit;
   if (asked == Asked::kNow) admit = [this](const Signature& made) { churn_.admit(made); };
-  const BucketSteps steps = steps_of(tmpl, request.sizes);
   SignatureSlot& slot =
       memory_.slot_of(resolve(tmpl, request.constants, steps), request.options.debug, admit);
+  // Before anything that may take long, fail or be killed.
+  requests_.record(slot.signature, request.constants, steps, request.options.debug);
   templates_.mark_served(tmpl.name);
   memo_.insert(memo_request(request), tmpl, {&slot, groups_.group_of(tmpl, steps)});
   return slot;

@@ -148,6 +148,7 @@ RuntimeOptions RuntimeOptions::from_environment() {
   options.cuda_home = get_env("CUDA_HOME").value_or("");
   options.trace_file = get_env("CUBINET_TRACE").value_or("");
   options.reproduction_dir = get_env("CUBINET_FAILED_DIR").value_or("");
+  options.record_file = get_env("CUBINET_RECORD").value_or("");
   return options;
 }
 

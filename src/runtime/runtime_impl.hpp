@@ -22,6 +22,7 @@
 #include "runtime/pursuit.hpp"
 #include "runtime/request_groups.hpp"
 #include "runtime/request_memo.hpp"
+#include "runtime/request_recorder.hpp"
 #include "runtime/statistics_recorder.hpp"
 #include "runtime/template_registry.hpp"
 
@@ -73,7 +74,7 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
     return memo_.find(memo_request(request)).group;
   }
   static MemoRequest memo_request(const KernelRequest& request);
-  // Resolves the request and remembers its spelling. What is announced is no churn.
+  // Resolves the request, records it and remembers its spelling. What is announced is no churn.
   // Errors: those of a bad request, and kUnstableSignature.
   enum class Asked : std::uint8_t { kNow, kAhead };
   SignatureSlot& slot_of(const KernelRequest& request, Asked asked = Asked::kNow);
@@ -129,6 +130,7 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   RequestMemo memo_;
   ChurnGuard churn_;
   RequestGroups groups_;
+  RequestRecorder requests_;
   ArtifactSource source_;
   HitCounter hits_;
   std::atomic<std::uint64_t> kernels_loaded_{0};

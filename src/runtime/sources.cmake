@@ -15,9 +15,11 @@ set(CUBINET_SOURCES_RUNTIME
     precompile.cpp
     pursuit.cpp
     quiet_thread.cpp
+    recording_file.cpp
     recording_replay.cpp
     request_groups.cpp
     request_memo.cpp
+    request_recorder.cpp
     runtime.cpp
     statistics_recorder.cpp
     story.cpp

@@ -55,6 +55,7 @@ TEST_CASE("the environment is read into options that can be changed") {
   const EnvironmentVariable limit("CUBINET_CHURN_LIMIT", "12");
   const EnvironmentVariable trace("CUBINET_TRACE", "/t/%p.json");
   const EnvironmentVariable packs("CUBINET_PACKS", "/c.cupack:/d.cupack");
+  const EnvironmentVariable record("CUBINET_RECORD", "/r.jsonl");
   cubinet_runtime_options options = cubinet_runtime_options_init();
   REQUIRE(cubinet_runtime_options_from_environment(&options) == CUBINET_OK);
   CHECK(std::string_view(options.cache_dir) == "/somewhere");
@@ -72,6 +73,7 @@ TEST_CASE("the environment is read into options that can be changed") {
   CHECK(options.churn == CUBINET_CHURN_ERROR);
   CHECK(options.churn_limit == 12);
   CHECK(std::string_view(options.trace_file) == "/t/%p.json");
+  CHECK(std::string_view(options.record_file) == "/r.jsonl");
   const EnvironmentVariable wrong("CUBINET_MODE", "sometimes");
   CHECK(cubinet_runtime_options_from_environment(&options) == CUBINET_INVALID_ARGUMENT);
   CHECK(last_error_says("CUBINET_MODE"));

@@ -89,6 +89,8 @@ JIT_TEST_STAND_IN(int, fstatat, (int at, const char* path, struct stat* status, 
                   (at, path, status, flags))
 JIT_TEST_STAND_IN(int, fchmod, (int fd, mode_t mode), (fd, mode))
 JIT_TEST_STAND_IN(ssize_t, read, (int fd, void* buffer, size_t count), (fd, buffer, count))
+JIT_TEST_STAND_IN(ssize_t, pread, (int fd, void* buffer, size_t count, off_t offset),
+                  (fd, buffer, count, offset))
 JIT_TEST_STAND_IN(ssize_t, write, (int fd, const void* buffer, size_t count), (fd, buffer, count))
 JIT_TEST_STAND_IN(ssize_t, pwrite, (int fd, const void* buffer, size_t count, off_t offset),
                   (fd, buffer, count, offset))

@@ -52,6 +52,7 @@ using testing::Scene;
 
 TEST_CASE("a hit in memory takes no lock, allocates nothing and asks no environment") {
   Scene scene;
+  scene.options.record_file = scene.directory / "r.jsonl";
   // No context is current here, so that the driver, which may do as it likes, has nothing to do.
   Runtime runtime(scene.options);
   const auto get = [&](std::int64_t tokens) {

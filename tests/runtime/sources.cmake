@@ -18,6 +18,9 @@ set(CUBINET_TESTS_RUNTIME
     prefetch_test.cpp
     process_fixture.cpp
     read_only_cache_test.cpp
+    recording_process_test.cpp
+    recording_test.cpp
+    recording_trouble_test.cpp
     request_memo_test.cpp
     stale_file_test.cpp
     statistics_test.cpp

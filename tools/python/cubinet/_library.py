@@ -42,7 +42,8 @@ class RuntimeOptions(Growing):
                 ("pack_toolchain", c_int32), ("max_cache_bytes", c_uint64), ("min_free_bytes", c_uint64),
                 ("trace_file", c_char_p), ("churn_limit", c_uint64), ("churn", c_int32),
                 ("reserved_2", c_int32),
-                ("packs", POINTER(c_char_p)), ("pack_count", c_size_t)]
+                ("packs", POINTER(c_char_p)), ("pack_count", c_size_t),
+                ("record_file", c_char_p)]
 
 
 class Stats(Growing):

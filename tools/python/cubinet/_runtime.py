@@ -156,6 +156,7 @@ class Runtime:
     trust_group: trust a directory or pack that its group may write to
     template_path: directories whose templates override shipped ones
     nvrtc, driver, cuda_home, reproduction_dir: paths; searched or derived otherwise
+    record_file: file to which every distinct request is appended, for cubinet precompile --from
     max_cache_bytes: what the cache directory may take on disk; math.inf: no cap
     min_free_bytes: free space that the cache leaves to others; 0: none
     lock_timeout_ms: longest wait for another process that compiles the same kernel; 0: none
@@ -391,6 +392,7 @@ _OPTIONS: Dict[str, Callable[..., None]] = {
     "pack_toolchain": Runtime._set_pack_toolchain, "trust_group": Runtime._set_flag,
     "template_path": Runtime._set_paths, "nvrtc": Runtime._set_path, "driver": Runtime._set_path,
     "cuda_home": Runtime._set_path, "reproduction_dir": Runtime._set_path,
+    "record_file": Runtime._set_path,
     "max_cache_bytes": Runtime._set_cap, "min_free_bytes": Runtime._set_floor,
     "lock_timeout_ms": Runtime._set_timeout, "log": Runtime._set_log,
     "log_level": Runtime._set_choice, "churn": Runtime._set_choice,

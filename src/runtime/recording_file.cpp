@@ -1,0 +1,157 @@
+#include "runtime/recording_file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+#include "base/file.hpp"
+#include "cache/file_lock.hpp"
+#include "jit/recording.hpp"
+
+namespace jit::inline v1 {
+namespace {
+
+// Far more than a crowd of writers needs; a process that is stopped may keep the lock for ever.
+constexpr std::chrono::milliseconds kLockPatience{100};
+constexpr std::chrono::milliseconds kLockPause{1};
+constexpr int kOpens = 3;
+// A mistyped path must not cost another file its form.
+constexpr const char* kForeign = "it holds something else than a recording";
+constexpr std::size_t kReadBytes = std::size_t{64} << 10;
+
+int open_to_append(const std::filesystem::path& path) noexcept {
+  // O_NONBLOCK: a fifo without a reader is refused, not waited for.
+  constexpr int kFlags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  int fd = -1;
+  do {
+    fd = ::openat(AT_FDCWD, path.c_str(), kFlags, 0666);
+  } while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
+off_t size_of(int fd) noexcept {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 ? status.st_size : 0;
+}
+
+}  // namespace
+
+std::size_t DigestHash::operator()(const Xxh3Digest& digest) const noexcept {
+  std::size_t hash = 0;
+  std::memcpy(&hash, digest.data(), sizeof hash);
+  return hash;
+}
+
+std::string RecordingFile::append(std::string_view line) {
+  std::string error;
+  const UniqueFd fd = open(&error);
+  if (!fd) return error;
+  error = read_new_lines(fd.get());
+  if (!error.empty() || lines_.contains(xxh3_128(as_bytes(line)))) return error;
+  return write_line(fd.get(), line);
+}
+
+UniqueFd RecordingFile::open(std::string* error) {
+  for (int i = 0;; ++i) {
+    UniqueFd fd(open_to_append(path_));
+    if (!fd) {
+      *error = error_text(errno);
+      return fd;
+    }
+    struct stat status {};
+    const bool known = ::fstat(fd.get(), &status) == 0;
+    if (!known || !S_ISREG(status.st_mode)) {
+      *error = known ? "it is no regular file" : error_text(errno);
+      return UniqueFd();
+    }
+    lock(fd.get());
+    // Whoever replaces the file does so under its lock; what is written to the old one is lost.
+    if (is_current(fd.get()) || i + 1 == kOpens) return fd;
+  }
+}
+
+void RecordingFile::lock(int fd) {
+  const auto give_up =
+      std::chrono::steady_clock::now() + (patient_ ? kLockPatience : std::chrono::milliseconds(0));
+  int status = set_lock(fd, F_WRLCK, 0, 0);
+  while (status == EAGAIN && std::chrono::steady_clock::now() < give_up) {
+    std::this_thread::sleep_for(kLockPause);
+    status = set_lock(fd, F_WRLCK, 0, 0);
+  }
+  locked_ = status == 0;
+  patient_ = status != EAGAIN;
+}
+
+bool RecordingFile::is_current(int fd) const {
+  struct stat opened {};
+  struct stat named {};
+  return ::fstat(fd, &opened) == 0 && ::fstatat(AT_FDCWD, path_.c_str(), &named, 0) == 0 &&
+         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+std::string RecordingFile::read_new_lines(int fd) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return error_text(errno);
+  const bool same = status.st_dev == seen_.device && status.st_ino == seen_.inode &&
+                    status.st_size >= seen_.bytes;
+  if (!same) {
+    lines_.clear();
+    seen_ = {status.st_dev, status.st_ino, 0, false};
+  }
+  if (static_cast<std::uint64_t>(status.st_size) > Recording::kMaxBytes) {
+    return fmt::format("it has {} bytes, and more than {} are no recording", status.st_size,
+                       Recording::kMaxBytes);
+  }
+  std::string text;
+  while (true) {
+    const std::size_t kept = text.size();
+    text.resize(kept + kReadBytes);
+    const ssize_t count =
+        ::pread(fd, text.data() + kept, kReadBytes, seen_.bytes + static_cast<off_t>(kept));
+    if (count < 0 && errno != EINTR) return error_text(errno);
+    text.resize(kept + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    if (count == 0) break;
+    if (seen_.bytes == 0 && text.find_first_not_of("\r\n{") == 0) return kForeign;
+    std::string_view rest = text;
+    take_lines(rest);
+    text.erase(0, text.size() - rest.size());
+    if (text.size() > Recording::kMaxLineBytes) return kForeign;
+  }
+  seen_.torn = !text.empty();
+  return {};
+}
+
+// Takes whole lines from the front of `text`.
+void RecordingFile::take_lines(std::string_view& text) {
+  for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    lines_.insert(xxh3_128(as_bytes(text.substr(0, end))));
+    text.remove_prefix(end + 1);
+    seen_.bytes += static_cast<off_t>(end + 1);
+  }
+}
+
+std::string RecordingFile::write_line(int fd, std::string_view line) {
+  const std::string text = fmt::format("{}{}\n", seen_.torn ? "\n" : "", line);
+  const off_t before = size_of(fd);
+  if (static_cast<std::uint64_t>(before) + text.size() > Recording::kMaxBytes) {
+    return fmt::format("it is full, with {} MiB", Recording::kMaxBytes >> 20);
+  }
+  ssize_t count = 0;
+  do {
+    count = ::write(fd, text.data(), text.size());
+  } while (count < 0 && errno == EINTR);
+  if (count == static_cast<ssize_t>(text.size())) return {};
+  const int error = count < 0 ? errno : ENOSPC;
+  // Nobody else has written since: half a line need not stay.
+  if (count > 0 && locked_) static_cast<void>(::ftruncate(fd, before));
+  return error_text(error);
+}
+
+}  // namespace jit::inline v1

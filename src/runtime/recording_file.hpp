@@ -1,0 +1,63 @@
+// RecordingFile: lines that many processes append to one file.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+
+#include "base/digest.hpp"
+#include "base/file_descriptor.hpp"
+
+namespace jit::inline v1 {
+
+// The bytes of a digest are as good a hash as any.
+struct DigestHash {
+  std::size_t operator()(const Xxh3Digest& digest) const noexcept;
+};
+using LineSet = std::unordered_set<Xxh3Digest, DigestHash>;
+
+// RecordingFile opens the file anew for every line: nothing is held over a fork, and a file that
+// was moved, removed or replaced meanwhile is no longer written to. A line goes out in one write()
+// at the file's end, under a lock of the open file where locks work; so lines are whole, and none
+// is there twice, unless locks fail or the holder of one is stopped: then it is written all the
+// same, and who reads the file passes over what is double. The line that a killed process tore is
+// ended by the next writer.
+//
+// Threads: one at a time. Cost: six system calls, some 10 us; and once per process, and again where
+// others wrote, the time to read what is there.
+class RecordingFile {
+ public:
+  explicit RecordingFile(std::filesystem::path path) : path_(std::move(path)) {}
+
+  const std::filesystem::path& path() const noexcept { return path_; }
+  // Appends `line`, which has no newline, unless it is there. Returns: "", or why it could not.
+  std::string append(std::string_view line);
+
+ private:
+  // The file as it was when it was last looked at.
+  struct Seen {
+    dev_t device = 0;
+    ino_t inode = 0;
+    off_t bytes = 0;    // read so far: whole lines
+    bool torn = false;  // there is something after them
+  };
+  // Locked, if that is possible. Returns: no descriptor and `*error` where there is no such file.
+  UniqueFd open(std::string* error);
+  void lock(int fd);
+  bool is_current(int fd) const;
+  std::string read_new_lines(int fd);
+  void take_lines(std::string_view& text);
+  std::string write_line(int fd, std::string_view line);
+
+  std::filesystem::path path_;
+  Seen seen_;
+  LineSet lines_;
+  bool patient_ = true;  // nobody has kept the lock for long so far
+  bool locked_ = false;  // the descriptor that is open now
+};
+
+}  // namespace jit::inline v1

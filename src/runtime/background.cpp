@@ -20,7 +20,6 @@ std::optional<Kernel> Runtime::Impl::try_get(const KernelRequest& request) {
   }
   // No disk, no driver's load and no compiler stands in the caller's way.
   pursuits_.start_quietly(wanted);
-  recorder_.tick();
   return std::nullopt;
 }
 
@@ -83,6 +82,9 @@ StepResult Runtime::Impl::make(Pursuit& pursuit) {
   const auto context = context_of(pursuit);
   const auto device = scope_of(pursuit.options);
   SignatureSlot& slot = *pursuit.slot;
+  // What another process made meanwhile is loaded on the other thread, beside the next compile.
+  const Arch arch = arch_for(slot.signature, pursuit.capability);
+  if (source_.find(make_unit(slot.signature, arch, slot.debug))) return {NextStep::kLook};
   auto claim = memory_.try_claim(slot, pursuit.capability);
   if (!claim) return {NextStep::kLater};
   if (!claim->leads()) return {NextStep::kLook};

@@ -5,6 +5,7 @@ set(CUBINET_TESTS_RUNTIME
     cache_trouble_test.cpp
     devices_test.cpp
     elsewhere_test.cpp
+    exit_test.cpp
     failure_test.cpp
     flight_test.cpp
     fork_test.cpp

@@ -182,7 +182,7 @@ TEST_CASE("files that may not grow fail each kernel with the reason") {
 TEST_CASE("a worker that dies takes one kernel with it and is replaced") {
   CommandFixture fixture;
   add_tiny_template(fixture);
-  // Minutes of work for the compiler, of which the limit allows two seconds.
+  // Minutes of work for the compiler, of which the limit allows a second at a time.
   const std::string heavy = with(kTinyBody, "template <class Config>", R"(template <int N>
 __device__ __forceinline__ float grow(float x) {
   if constexpr (N == 0) return sinf(x);
@@ -195,7 +195,7 @@ template <class Config>)");
            "  if constexpr (Config::SIZE == 16) params.out[0] = grow<18>(params.out[1]);\n"
            "  const bool rows"));
   const CommandResult result = fixture.shell(
-      "ulimit -c 0; ulimit -t 2; exec \"$CUBINET\" precompile tiny --preset pinned --preset small "
+      "ulimit -c 0; ulimit -t 1; exec \"$CUBINET\" precompile tiny --preset pinned --preset small "
       "--arch sm_90 -j 1 --json");
   CHECK(result.code == 1);
   const json report = result.json();

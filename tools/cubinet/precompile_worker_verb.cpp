@@ -4,8 +4,14 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <iostream>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
 
 #include "base/file.hpp"
 #include "cubinet/request.hpp"
@@ -19,8 +25,9 @@
 namespace jit::inline v1 {
 namespace {
 
-KernelOutcome carry_out(Runtime& runtime, const WorkOrder& order) {
+KernelOutcome carry_out(Runtime& runtime, const std::string& line) {
   try {
+    const WorkOrder order = decode_order(line);
     const table::Template& tmpl = runtime.impl().templates().find(order.name);
     const auto arch = Arch::parse(order.arch);
     if (!arch) throw UsageError(fmt::format("{} is no architecture", order.arch));
@@ -31,8 +38,55 @@ KernelOutcome carry_out(Runtime& runtime, const WorkOrder& order) {
     return precompile_here(runtime, job, order.manner);
   } catch (const Error& error) {
     return failure(error);
+  } catch (const std::exception& error) {
+    return failure(ErrorCode::kInternal, fmt::format("read a work order: {}", error.what()));
   }
 }
+
+// Orders are carried out by two threads, so that the compiler is at the next one while an entry is
+// on its way to the disk. One compile goes on at a time, as in every process.
+class OrderLoop {
+ public:
+  OrderLoop(Runtime& runtime, int replies) : runtime_(runtime), replies_(replies) {}
+
+  // Returns: false if nobody takes the answers.
+  bool run() {
+    std::thread other([this] { loop(); });
+    loop();
+    other.join();
+    return !failed_;
+  }
+
+ private:
+  void loop() {
+    std::string line;
+    while (const auto turn = next(line)) answer(*turn, carry_out(runtime_, line));
+  }
+
+  std::optional<std::uint64_t> next(std::string& line) {
+    const std::lock_guard lock(reading_);
+    if (failed_ || !std::getline(std::cin, line)) return std::nullopt;
+    return turns_++;
+  }
+
+  // In the sequence of the orders.
+  void answer(std::uint64_t turn, const KernelOutcome& outcome) {
+    std::unique_lock lock(answering_);
+    answered_.wait(lock, [&] { return turn_ == turn; });
+    if (write_fully(replies_, as_bytes(encode(outcome) + "\n")) != 0) failed_ = true;
+    ++turn_;
+    answered_.notify_all();
+  }
+
+  Runtime& runtime_;
+  int replies_;
+  std::mutex reading_;
+  std::uint64_t turns_ = 0;
+  std::mutex answering_;
+  std::condition_variable answered_;
+  std::uint64_t turn_ = 0;
+  std::atomic<bool> failed_{false};
+};
 
 // NVRTC asks for the same tens of megabytes with every kernel and gives them back: a worker, which
 // does nothing else, keeps them, for a tenth of the page faults.
@@ -61,12 +115,7 @@ class PrecompileWorkerVerb final : public Verb {
     RuntimeOptions options = context.options();
     options.lock_timeout = std::chrono::milliseconds(0);
     Runtime runtime(std::move(options));
-    std::string line;
-    while (std::getline(std::cin, line)) {
-      const KernelOutcome outcome = carry_out(runtime, decode_order(line));
-      if (write_fully(replies.get(), as_bytes(encode(outcome) + "\n")) != 0) return kFailedWork;
-    }
-    return kFine;
+    return OrderLoop(runtime, replies.get()).run() ? kFine : kFailedWork;
   }
 };
 

@@ -36,6 +36,17 @@ int open_to_append(const std::filesystem::path& path) noexcept {
   return fd;
 }
 
+// Returns: 0, or the errno of the last attempt.
+int lock_within(int fd, std::chrono::milliseconds patience) {
+  const auto give_up = std::chrono::steady_clock::now() + patience;
+  int status = set_lock(fd, F_WRLCK, 0, 0);
+  while (status == EAGAIN && std::chrono::steady_clock::now() < give_up) {
+    std::this_thread::sleep_for(kLockPause);
+    status = set_lock(fd, F_WRLCK, 0, 0);
+  }
+  return status;
+}
+
 off_t size_of(int fd) noexcept {
   struct stat status {};
   return ::fstat(fd, &status) == 0 ? status.st_size : 0;
@@ -47,6 +58,12 @@ std::size_t DigestHash::operator()(const Xxh3Digest& digest) const noexcept {
   std::size_t hash = 0;
   std::memcpy(&hash, digest.data(), sizeof hash);
   return hash;
+}
+
+UniqueFd hold_recording(const std::filesystem::path& path) {
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (fd && lock_within(fd.get(), kLockPatience) != 0) fd.reset();
+  return fd;
 }
 
 std::string RecordingFile::append(std::string_view line) {
@@ -78,13 +95,7 @@ UniqueFd RecordingFile::open(std::string* error) {
 }
 
 void RecordingFile::lock(int fd) {
-  const auto give_up =
-      std::chrono::steady_clock::now() + (patient_ ? kLockPatience : std::chrono::milliseconds(0));
-  int status = set_lock(fd, F_WRLCK, 0, 0);
-  while (status == EAGAIN && std::chrono::steady_clock::now() < give_up) {
-    std::this_thread::sleep_for(kLockPause);
-    status = set_lock(fd, F_WRLCK, 0, 0);
-  }
+  const int status = lock_within(fd, patient_ ? kLockPatience : std::chrono::milliseconds(0));
   locked_ = status == 0;
   patient_ = status != EAGAIN;
 }

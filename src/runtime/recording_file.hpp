@@ -20,6 +20,11 @@ struct DigestHash {
 };
 using LineSet = std::unordered_set<Xxh3Digest, DigestHash>;
 
+// Holds up those who append to the recording at `path`, for as long as the descriptor is open and
+// they have patience: for whoever replaces the file. Returns: no descriptor where there is no such
+// file or no lock to be had.
+UniqueFd hold_recording(const std::filesystem::path& path);
+
 // RecordingFile opens the file anew for every line: nothing is held over a fork, and a file that
 // was moved, removed or replaced meanwhile is no longer written to. A line goes out in one write()
 // at the file's end, under a lock of the open file where locks work; so lines are whole, and none

@@ -12,6 +12,7 @@ set(CUBINET_TESTS_TOOLS
     precompile_failure_test.cpp
     prometheus_grammar.cpp
     prometheus_test.cpp
+    record_test.cpp
     render_test.cpp
     shard_test.cpp
     templates_test.cpp

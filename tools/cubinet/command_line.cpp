@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cctype>
+#include <iterator>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,15 +30,24 @@ constexpr const char* kExamples =
     "  cubinet doctor                                    what was found, what is wrong\n"
     "\n"
     "Exit codes: 0 fine, 1 failed work, 2 wrong usage. CUBINET_* variables: see README.md.";
-// The one group of verbs.
-constexpr const char* kGroupSummary = "Inspects and cleans the directory of compiled kernels";
-constexpr const char* kGroupExamples =
-    "Examples:\n"
-    "  cubinet cache ls\n"
-    "  cubinet cache stats\n"
-    "  cubinet cache verify\n"
-    "  cubinet cache gc --max-size 1GiB\n"
-    "  cubinet cache rm --all";
+
+// What the verbs of a group have in common.
+struct Group {
+  std::string_view name;
+  const char* summary;
+  const char* examples;
+};
+constexpr Group kGroups[] = {{"record", "Merges and shows recordings of what engines ask for",
+                              "Examples:\n"
+                              "  cubinet record merge all.jsonl node0.jsonl node1.jsonl\n"
+                              "  cubinet record show all.jsonl"},
+                             {"cache", "Inspects and cleans the directory of compiled kernels",
+                              "Examples:\n"
+                              "  cubinet cache ls\n"
+                              "  cubinet cache stats\n"
+                              "  cubinet cache verify\n"
+                              "  cubinet cache gc --max-size 1GiB\n"
+                              "  cubinet cache rm --all"}};
 
 class ParserArguments final : public Arguments {
  public:
@@ -149,8 +161,10 @@ class CommandLine {
   CLI::App* group(const std::string& name) {
     const auto named = [&](const CLI::App* app) { return app->get_name() == name; };
     if (const auto known = app_.get_subcommands(named); !known.empty()) return known.front();
-    CLI::App* made = app_.add_subcommand(name, kGroupSummary);
-    made->footer(kGroupExamples);
+    const Group* texts = std::find_if(std::begin(kGroups), std::end(kGroups),
+                                      [&](const Group& group) { return group.name == name; });
+    CLI::App* made = app_.add_subcommand(name, texts->summary);
+    made->footer(texts->examples);
     made->fallthrough();
     made->require_subcommand(0, 1);
     return made;

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <set>
 
 #include "cubinet/domain.hpp"
+#include "cubinet/recording_files.hpp"
 #include "cubinet/text.hpp"
+#include "runtime/recording_replay.hpp"
 #include "runtime/runtime_impl.hpp"
 
 namespace jit::inline v1 {
@@ -17,21 +20,50 @@ class Planner {
  public:
   Planner(Context& context, const PlanRequest& request) : context_(context), request_(request) {}
 
-  std::vector<KernelJob> plan() {
-    const auto& names = request_.words.names;
-    if (request_.all) return plan_domains();
-    if (names.empty()) {
-      if (!request_.all_presets) {
-        throw UsageError("precompile: name a template, or say --all-presets for all of them");
-      }
-      for (const table::Template* tmpl : context_.impl().templates().all()) add(*tmpl, true);
-    }
-    for (const std::string& name : names) add(context_.impl().templates().find(name), false);
-    return std::move(jobs_);
+  Plan plan() {
+    if (request_.all) plan_domains();
+    else plan_names();
+    if (!request_.recordings.empty()) plan_recordings();
+    return std::move(plan_);
   }
 
  private:
-  std::vector<KernelJob> plan_domains() {
+  void plan_names() {
+    const auto& names = request_.words.names;
+    if (names.empty() && request_.all_presets) {
+      for (const table::Template* tmpl : context_.impl().templates().all()) add(*tmpl, true);
+    }
+    if (names.empty() && !request_.all_presets && request_.recordings.empty()) {
+      throw UsageError(
+          "precompile: name a template, say --all-presets for all of them, or --from a recording");
+    }
+    for (const std::string& name : names) add(context_.impl().templates().find(name), false);
+  }
+
+  void plan_recordings() {
+    const Recording recording = read_recordings(request_.recordings);
+    const Replay replayed = replay(context_.impl().templates(), recording);
+    for (const SkippedLine& skipped : recording.skipped()) plan_.lost.push_back(text_of(skipped));
+    for (const UnknownRequest& unknown : replayed.unknown) plan_.lost.push_back(text_of(unknown));
+    std::map<const table::Template*, std::vector<Arch>> archs;  // of what was met so far
+    for (const ReplayedRequest& request : replayed.requests) {
+      const table::Template& tmpl = *request.signature.tmpl;
+      if (!archs.contains(&tmpl)) archs[&tmpl] = usable_archs(tmpl, true);
+      for (const Arch arch : archs[&tmpl]) add({request.signature, arch, request.debug});
+    }
+  }
+
+  // With a note on what is passed over, if anything may be, and on what nobody will ask for.
+  std::vector<Arch> usable_archs(const table::Template& tmpl, bool may_pass_over) {
+    std::vector<Arch> archs;
+    for (const Arch arch : archs_for(context_, tmpl, request_.archs)) {
+      if (!may_pass_over || supports(tmpl, arch)) archs.push_back(arch);
+    }
+    for (const Arch arch : archs) note_other_choice(tmpl, arch);
+    return archs;
+  }
+
+  void plan_domains() {
     if (request_.words.names.empty()) throw UsageError("precompile: --all needs a template's name");
     if (request_.all_presets || !request_.presets.empty()) {
       throw UsageError("precompile: --all is more than all presets; give one of them");
@@ -47,7 +79,6 @@ class Planner {
         return true;
       });
     }
-    return std::move(jobs_);
   }
 
   void require_few(const table::Template& tmpl, const Domain& domain, std::size_t archs) const {
@@ -61,11 +92,12 @@ class Planner {
                     "{}{} kernels",
                     tmpl.name, domain.combinations(), domain.bucket_steps(), archs,
                     archs == 1 ? "" : "s", exact ? "" : "at most ", kernels));
-    if (kernels <= request_.limit - std::min<std::uint64_t>(request_.limit, jobs_.size())) return;
+    if (kernels <= request_.limit - std::min<std::uint64_t>(request_.limit, plan_.jobs.size()))
+      return;
     throw UsageError(fmt::format(
         "precompile {}: {}{} kernels are more than --limit {}; narrow them with --set "
         "CONSTANT=VALUE (again for a second value), or say --limit {}",
-        tmpl.name, exact ? "" : "at most ", kernels, request_.limit, kernels + jobs_.size()));
+        tmpl.name, exact ? "" : "at most ", kernels, request_.limit, kernels + plan_.jobs.size()));
   }
 
   static std::uint64_t times(std::uint64_t a, std::uint64_t b) {
@@ -75,15 +107,12 @@ class Planner {
   }
 
   void add(KernelJob job) {
-    if (known_.insert(job.signature.text(job.arch)).second) jobs_.push_back(std::move(job));
+    const std::string text = fmt::format("{}#{}", job.signature.text(job.arch), name_of(job.debug));
+    if (known_.insert(text).second) plan_.jobs.push_back(std::move(job));
   }
 
   void add(const table::Template& tmpl, bool may_pass_over) {
-    std::vector<Arch> archs;
-    for (const Arch arch : archs_for(context_, tmpl, request_.archs)) {
-      if (!may_pass_over || supports(tmpl, arch)) archs.push_back(arch);
-    }
-    for (const Arch arch : archs) note_other_choice(tmpl, arch);
+    const std::vector<Arch> archs = usable_archs(tmpl, may_pass_over);
     if (!request_.all_presets && request_.presets.empty()) return add(tmpl, nullptr, archs);
     for (const std::string& name : request_.presets) add(tmpl, &preset_of(tmpl, name), archs);
     if (!request_.all_presets) return;
@@ -122,13 +151,13 @@ class Planner {
 
   Context& context_;
   const PlanRequest& request_;
-  std::vector<KernelJob> jobs_;
+  Plan plan_;
   std::set<std::string> known_;
 };
 
 }  // namespace
 
-std::vector<KernelJob> make_plan(Context& context, const PlanRequest& request) {
+Plan make_plan(Context& context, const PlanRequest& request) {
   return Planner(context, request).plan();
 }
 

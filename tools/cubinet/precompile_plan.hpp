@@ -23,15 +23,23 @@ struct PlanRequest {
   bool all_presets = false;
   bool all = false;         // the whole domain of each template named, which words.constants narrow
   std::uint64_t limit = 0;  // of `all`: more kernels are refused
-  std::vector<Arch> archs;  // empty: those of the GPUs at hand
+  std::vector<std::string> recordings;  // whose requests are compiled besides
+  std::vector<Arch> archs;              // empty: those of the GPUs at hand
   Debug debug = Debug::kNone;
+};
+
+struct Plan {
+  std::vector<KernelJob> jobs;
+  // Of recordings: lines that could not be read, and requests that today's templates do not know.
+  std::vector<std::string> lost;
 };
 
 // Every signature of the presets, of the constants given, or of the domain, over every bucket step
 // and architecture; how many a domain has is printed first. Templates that no name was given for
-// are passed over, with a note, where they do not support an architecture. Errors: UsageError;
-// kInvalidArgument, kUnknownTemplate and kInvalidTemplate from the library.
-std::vector<KernelJob> make_plan(Context& context, const PlanRequest& request);
+// are passed over, with a note, where they do not support an architecture; so are those of
+// recordings, which have their bucket steps and debug information with them. Errors: UsageError;
+// kInvalidArgument, kUnknownTemplate and kInvalidTemplate from the library; kIo for a recording.
+Plan make_plan(Context& context, const PlanRequest& request);
 
 // "sm_90a,sm_80" -> archs. Errors: UsageError.
 std::vector<Arch> parse_archs(const std::vector<std::string>& words);

@@ -141,6 +141,8 @@ Json report_json(const PrecompileRun& run, bool with_logs) {
                             {"elapsed_ms", run.elapsed_ms},
                             {"compiled_per_second", run.rate()}});
   if (run.stopped_by != 0) json.set("stopped_by_signal", run.stopped_by);
+  const auto text = [](const std::string& line) { return Json(line); };
+  json.set("lost", Json::array_of(run.lost, text));
   return json.set("kernels", Json::array_of(run.outcomes, make));
 }
 

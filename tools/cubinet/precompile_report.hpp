@@ -21,6 +21,7 @@ struct Totals {
 // One run of the command.
 struct PrecompileRun {
   std::vector<KernelOutcome> outcomes;
+  std::vector<std::string> lost;  // what recordings asked for in vain
   std::size_t workers = 0;
   double elapsed_ms = 0;
   int stopped_by = 0;  // a signal; 0: none

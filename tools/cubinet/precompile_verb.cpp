@@ -49,10 +49,12 @@ class PrecompileVerb final : public Verb {
         "  cubinet precompile merge_attn_states --preset bf16_d128 --arch sm_90a,sm_80\n"
         "  cubinet precompile merge_attn_states --set HEAD_SIZE=96 --set INPUT_TYPE=f16 -j 4\n"
         "  cubinet precompile merge_attn_states --all --set INPUT_TYPE=bf16 --set HEAD_SIZE=128\n"
+        "  cubinet precompile --from recording.jsonl --arch sm_90a,sm_100a,sm_120a\n"
         "  cubinet precompile --all-presets --arch sm_90a --shard 2/8    the second of 8 machines\n"
         "\n"
         "Every bucket step of a preset, or of the constants given, is compiled; with --all every\n"
         "combination of constants, where what a static_assert refuses is counted and no failure.\n"
+        "With --from every kernel that was recorded (CUBINET_RECORD), besides what is named.\n"
         "What is in the cache already is a hit, so that a run that was stopped goes on where it\n"
         "was. Farms and engines on one cache share the work: no kernel is compiled twice.\n"
         "\n"
@@ -70,6 +72,8 @@ class PrecompileVerb final : public Verb {
     arguments.add(
         {"--all", "Every combination of constants; --set narrows it, again for more values", {}},
         request_.all);
+    arguments.add({"--from", "A recording; may be repeated; - for stdin", "FILE"},
+                  request_.recordings);
     arguments.add({"--limit", "Kernels that --all may come to (else 1000)", "N"}, limit_);
     arguments.add({"--arch", "Architectures (else those of the GPUs at hand)", "LIST"}, archs_);
     arguments.add({"--shard", "The i-th of n parts of the list, the same on every machine", "i/n"},
@@ -92,8 +96,10 @@ class PrecompileVerb final : public Verb {
     request_.words.split();
     request_.archs = parse_archs(archs_);
     request_.debug = parse_debug(debug_);
-    const std::vector<KernelJob> jobs = take_shard(make_plan(context, request_), shard);
+    Plan plan = make_plan(context, request_);
+    const std::vector<KernelJob> jobs = take_shard(std::move(plan.jobs), shard);
     PrecompileRun run = carry_out(context, jobs, options);
+    run.lost = std::move(plan.lost);
     run.elapsed_ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
     report(run, context.verbose());
@@ -133,6 +139,7 @@ class PrecompileVerb final : public Verb {
     } else {
       print(report_text(run, verbose));
       explain_failures(run.outcomes, verbose);
+      for (const std::string& line : run.lost) print_error(line);
     }
     if (run.stopped_by == 0) return;
     flush_output();
@@ -148,7 +155,7 @@ class PrecompileVerb final : public Verb {
     if (run.stopped_by != 0) return kStoppedBySignal + run.stopped_by;
     const Totals totals = run.totals();
     const bool nothing = totals.refused != 0 && totals.refused == run.outcomes.size();
-    return totals.failed == 0 && !nothing ? kFine : kFailedWork;
+    return totals.failed == 0 && !nothing && run.lost.empty() ? kFine : kFailedWork;
   }
 
   static void explain_failures(const std::vector<KernelOutcome>& outcomes, bool verbose) {

@@ -23,6 +23,9 @@ set(CUBINET_SOURCES_CUBINET
     precompile_report.cpp
     precompile_verb.cpp
     precompile_worker_verb.cpp
+    record_merge_verb.cpp
+    record_show_verb.cpp
+    recording_files.cpp
     render_verb.cpp
     request.cpp
     shard.cpp

@@ -10,6 +10,8 @@
   VERB(render)            \
   VERB(precompile)        \
   VERB(precompile_worker) \
+  VERB(record_merge)      \
+  VERB(record_show)       \
   VERB(cache_path)        \
   VERB(cache_ls)          \
   VERB(cache_show)        \

@@ -74,6 +74,18 @@ cubinet_check(
 set_tests_properties("project: the README's C program runs" PROPERTIES
                      ENVIRONMENT "${CUBINET_TEST_ENVIRONMENT}")
 
+# The README's page from a recording to a frozen image, command by command.
+cubinet_check("project: page check refuses violations" cpu 60
+              Python3::Interpreter "${tools}/check_page.py" --self-test)
+cubinet_check(
+  "project: the README's page from recording to frozen image runs" cpu 300
+  Python3::Interpreter "${tools}/check_page.py" --driver "$<TARGET_FILE:fake_cuda>"
+  --command "$<TARGET_FILE_DIR:cubinet>" --
+  "${CMAKE_CXX_COMPILER}" -std=c++20 ${program_flags} "-I${PROJECT_SOURCE_DIR}/include" SOURCE
+  "$<TARGET_FILE:cubinet_jit>" "-Wl,-rpath,$<TARGET_FILE_DIR:cubinet_jit>" -o PROGRAM)
+set_tests_properties("project: the README's page from recording to frozen image runs"
+                     PROPERTIES ENVIRONMENT "${CUBINET_TEST_ENVIRONMENT}")
+
 if(CUBINET_INSTALL)
   cubinet_check(
     "project: an installed package builds and runs a consumer" cpu 300

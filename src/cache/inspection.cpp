@@ -27,11 +27,12 @@ struct Found {
   EntryName says;
 };
 
-// Calls `visit` for the files named like entries of keys that begin with `key_prefix`, by path.
-void for_each_entry(const Directory& directory, std::string_view key_prefix,
-                    const std::function<void(const Found&)>& visit) {
+// Calls `visit` for the files named like entries of keys that begin with `key_prefix`, by path,
+// until it returns false. Returns: whether it never did.
+bool while_each_entry(const Directory& directory, std::string_view key_prefix,
+                      const std::function<bool(const Found&)>& visit) {
   const auto format = open_format_directory(directory.options(), Missing::kLeave);
-  if (!format) return;
+  if (!format) return true;
   std::vector<std::string> shards = names_in(format, kMaxNames);
   std::sort(shards.begin(), shards.end());
   for (const std::string& shard_name : shards) {
@@ -44,9 +45,19 @@ void for_each_entry(const Directory& directory, std::string_view key_prefix,
     std::sort(names.begin(), names.end());
     for (const std::string& name : names) {
       if (!std::string_view(name).starts_with(key_prefix)) continue;
-      if (const auto says = parse_entry_name(name)) visit({shard, name, *says});
+      const auto says = parse_entry_name(name);
+      if (says && !visit({shard, name, *says})) return false;
     }
   }
+  return true;
+}
+
+void for_each_entry(const Directory& directory, std::string_view key_prefix,
+                    const std::function<void(const Found&)>& visit) {
+  static_cast<void>(while_each_entry(directory, key_prefix, [&](const Found& found) {
+    visit(found);
+    return true;
+  }));
 }
 
 std::chrono::system_clock::time_point time_of(const timespec& time) {
@@ -93,6 +104,12 @@ std::vector<EntryInfo> list_entries(const Directory& directory, std::string_view
   for_each_entry(directory, key_prefix,
                  [&](const Found& found) { entries.push_back(look_at(found)); });
   return entries;
+}
+
+bool visit_entries(const Directory& directory, std::string_view key_prefix,
+                   const std::function<bool(EntryInfo&&)>& visit) {
+  return while_each_entry(directory, key_prefix,
+                          [&](const Found& found) { return visit(look_at(found)); });
 }
 
 std::vector<EntryCheck> verify_entries(const Directory& directory, std::string_view key_prefix) {

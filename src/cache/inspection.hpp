@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +29,10 @@ struct EntryInfo {
 // The entries of a directory whose key begins with `key_prefix` (hex digits, lower case), by path.
 // A directory that is absent or refused has none; see Directory::reason().
 std::vector<EntryInfo> list_entries(const Directory& directory, std::string_view key_prefix = {});
+
+// The same one by one, until `visit` returns false. Returns: whether all were visited.
+bool visit_entries(const Directory& directory, std::string_view key_prefix,
+                   const std::function<bool(EntryInfo&&)>& visit);
 
 struct EntryCheck {
   EntryInfo info;

@@ -2,6 +2,7 @@
 set(CUBINET_SOURCES_CACHE
   directory.cpp
   entry_decode.cpp
+  entry_difference.cpp
   entry_encode.cpp
   entry_file.cpp
   entry_query.cpp

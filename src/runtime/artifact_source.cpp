@@ -23,22 +23,6 @@ std::optional<Directory> directory_of(const RuntimeOptions& options, const Logge
   return std::optional<Directory>(std::in_place, std::move(directory), logger);
 }
 
-Entry entry_of(const Unit& unit, const Artifact& artifact) {
-  Entry entry;
-  entry.key = unit.key;
-  entry.artifact = artifact;
-  entry.signature = unit.name();
-  entry.name = unit.signature->tmpl->name;
-  entry.producer = fmt::format("cubinet {}", kVersion);
-  entry.unit_sha256 = sha256(unit.text);
-  entry.bundle_sha256 = unit.signature->tmpl->bundle_sha256;
-  entry.options = unit.options;
-  for (const table::File& file : unit.signature->tmpl->files) {
-    entry.bundle_files.push_back({std::string(file.name), file.sha256});
-  }
-  return entry;
-}
-
 // What a manifest forbids is no part of the key: an older entry may have it. Code for a debugger
 // keeps everything in memory, so there it says nothing.
 bool is_forbidden(const Unit& unit, const ArtifactFacts& facts) {
@@ -65,6 +49,22 @@ Unit make_unit(const Signature& signature, Arch arch, Debug debug) {
   unit.options = canonical_options(*signature.tmpl, debug);
   unit.key = make_key(unit.text, signature.tmpl->bundle_sha256, arch, unit.options);
   return unit;
+}
+
+Entry entry_of(const Unit& unit, const Artifact& artifact) {
+  Entry entry;
+  entry.key = unit.key;
+  entry.artifact = artifact;
+  entry.signature = unit.name();
+  entry.name = unit.signature->tmpl->name;
+  entry.producer = fmt::format("cubinet {}", kVersion);
+  entry.unit_sha256 = sha256(unit.text);
+  entry.bundle_sha256 = unit.signature->tmpl->bundle_sha256;
+  entry.options = unit.options;
+  for (const table::File& file : unit.signature->tmpl->files) {
+    entry.bundle_files.push_back({std::string(file.name), file.sha256});
+  }
+  return entry;
 }
 
 ArtifactSource::ArtifactSource(const RuntimeOptions& options, Logger logger)
@@ -244,8 +244,18 @@ void ArtifactSource::set_aside(const Unit& unit, const Found& found) {
   tiers_.set_aside(found.tier, unit.key, found.artifact.toolchain);
 }
 
-Error ArtifactSource::frozen_miss(const Unit& unit) const {
-  return make_frozen_miss(directory(), *unit.signature, unit.arch);
+Error ArtifactSource::frozen_miss(const Unit& unit) {
+  constexpr std::size_t kMostRemembered = 1024;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = frozen_misses_.find(unit.key);
+    if (known != frozen_misses_.end()) return {ErrorCode::kFrozenMiss, known->second};
+  }
+  std::string text = frozen_miss_text(*this, unit);
+  const std::lock_guard lock(mutex_);
+  if (frozen_misses_.size() == kMostRemembered) frozen_misses_.clear();
+  frozen_misses_.insert_or_assign(unit.key, text);
+  return {ErrorCode::kFrozenMiss, std::move(text)};
 }
 
 Stats ArtifactSource::stats() const {

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -40,6 +41,9 @@ struct Unit {
 
 // Renders the unit and takes its key. Pure. Lifetime: refers to `signature`.
 Unit make_unit(const Signature& signature, Arch arch, Debug debug);
+
+// All that an entry of the unit says of itself.
+Entry entry_of(const Unit& unit, const Artifact& artifact);
 
 // A miss that no Directory knows: the entry is sound, and its manifest has forbidden it since.
 inline constexpr std::string_view kForbiddenMiss = "forbidden";
@@ -113,12 +117,14 @@ class ArtifactSource final : private ForkAware {
   // Tells the tier that the driver refused these bytes although their checksum holds.
   void set_aside(const Unit& unit, const Found& found);
 
-  // The error of a miss in frozen mode: signature, nearest entry, command.
-  Error frozen_miss(const Unit& unit) const;
+  // The error of a miss in frozen mode, see frozen_miss.hpp. What was said of a unit once is said
+  // again without another look: a server may ask at every step.
+  Error frozen_miss(const Unit& unit);
 
   // Null where the Runtime keeps kernels in memory only.
   const Directory* directory() const noexcept { return directory_ ? &*directory_ : nullptr; }
   const Tiers& tiers() const noexcept { return tiers_; }
+  const RuntimeOptions& options() const noexcept { return options_; }
   Stats stats() const;
   Meters& meters() noexcept { return meters_; }
 
@@ -140,11 +146,12 @@ class ArtifactSource final : private ForkAware {
   Tiers tiers_;
   std::optional<Housekeeper> housekeeper_;  // where the directory may be written to
 
-  std::mutex mutex_;  // the search for a toolchain
+  std::mutex mutex_;  // the search for a toolchain, and frozen misses
   bool searched_ = false;
   std::optional<ToolchainLocation> toolchain_;
   std::optional<CompilerRelease> driver_release_;
   std::vector<PlaceTried> tried_;
+  std::map<UnitKey, std::string> frozen_misses_;
   std::optional<Compiler> compiler_;  // the worker's own
 
   Meters meters_;

@@ -2,77 +2,66 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <limits>
-#include <string>
-#include <vector>
-
-#include "cache/inspection.hpp"
-#include "signature/values.hpp"
+#include "compile/nvrtc_version.hpp"
+#include "runtime/add_command.hpp"
+#include "runtime/nearest_entries.hpp"
 
 namespace jit::inline v1 {
 namespace {
 
-// "a[X=1,Y=2]@sm_90a" -> {"X=1", "Y=2", "sm_90a"}
-std::vector<std::string> parts_of(std::string_view signature) {
-  std::vector<std::string> parts;
-  std::string part;
-  for (const char c : signature.substr(std::min(signature.find('[') + 1, signature.size()))) {
-    if (c == ',' || c == ']' || c == '@') {
-      if (!part.empty()) parts.push_back(std::move(part));
-      part.clear();
-    } else {
-      part += c;
-    }
+constexpr std::size_t kTiersTold = 4;
+constexpr std::size_t kDifferencesTold = 4;
+
+std::string tiers_text(ArtifactSource& source, const Unit& unit) {
+  const std::vector<TierAnswer> answers = source.ask_all(unit);
+  if (answers.empty()) return "memory only";
+  std::string text;
+  for (std::size_t i = 0; i < std::min(kTiersTold, answers.size()); ++i) {
+    text += (i == 0 ? "" : "; ") + text_of(answers[i]);
   }
-  parts.push_back(std::move(part));
-  return parts;
+  if (answers.size() > kTiersTold) {
+    text += fmt::format("; and {} more packs", answers.size() - kTiersTold);
+  }
+  return text;
 }
 
-std::size_t differences(std::string_view a, std::string_view b) {
-  const auto left = parts_of(a);
-  const auto right = parts_of(b);
-  return static_cast<std::size_t>(
-      std::count_if(left.begin(), left.end(), [&](const std::string& part) {
-        return std::find(right.begin(), right.end(), part) == right.end();
-      }));
-}
-
-std::string nearest_entry(const Directory& directory, std::string_view name,
-                          std::string_view signature) {
-  std::string nearest;
-  std::size_t fewest = std::numeric_limits<std::size_t>::max();
-  for (const EntryInfo& info : list_entries(directory)) {
-    if (!info.summary || info.summary->entry.name != name) continue;
-    const std::size_t count = differences(signature, info.summary->entry.signature);
-    if (count >= fewest) continue;
-    fewest = count;
-    nearest = info.summary->entry.signature;
-  }
-  return nearest;
-}
-
-std::string command_for(const Signature& signature, Arch arch) {
-  std::string command = fmt::format("cubinet precompile {}", signature.tmpl->name);
-  for (std::size_t i = 0; i < signature.values.size(); ++i) {
-    command += fmt::format(" --set {}={}", signature.tmpl->constants[i].name,
-                           format_value(signature.values[i]));
-  }
-  return command + " --arch " + arch.text();
+std::string nearest_text(const NearestEntries& nearest) {
+  const char* bounds = nearest.complete ? "" : " among those looked at";
+  if (nearest.entries.empty()) return fmt::format("none of this template{}", bounds);
+  const NearEntry& near = nearest.entries.front();
+  const std::string key = near.entry.key.hex().substr(0, 12);
+  if (near.differences.empty()) return fmt::format("{}, the one asked for", key);
+  return fmt::format("{}{}, which differs: {}", key, bounds,
+                     text_of(near.differences, kDifferencesTold));
 }
 
 }  // namespace
 
-Error make_frozen_miss(const Directory* directory, const Signature& signature, Arch arch) {
-  const std::string text = signature.text(arch);
-  std::string nearest;
-  if (directory != nullptr) nearest = nearest_entry(*directory, signature.tmpl->name, text);
-  const std::string where = directory == nullptr ? "memory" : directory->root().string();
-  return {ErrorCode::kFrozenMiss,
-          fmt::format("get {}: not in the cache ({}) and CUBINET_MODE=frozen forbids compiling; "
-                      "nearest entry: {}; add it with: {}",
-                      text, where, nearest.empty() ? "none of this template" : nearest,
-                      command_for(signature, arch))};
+std::string text_of(const TierAnswer& answer) {
+  std::string text =
+      fmt::format("{} {}: {}", name_of(answer.tier), answer.place.native(), answer.miss_name);
+  if (answer.miss.reason == MissReason::kAbsent || answer.miss.detail.empty()) return text;
+  return text + fmt::format(" ({})", answer.miss.detail);
+}
+
+Entry asked_of(ArtifactSource& source, const Unit& unit) {
+  Artifact artifact;
+  artifact.arch = unit.arch;
+  artifact.symbol = unit.signature->symbol();
+  if (const auto location = source.toolchain(std::nullopt)) {
+    artifact.toolchain = location->id;
+    artifact.compiler_version = version_by_name(*location);
+  }
+  return entry_of(unit, artifact);
+}
+
+std::string frozen_miss_text(ArtifactSource& source, const Unit& unit) {
+  const NearestEntries nearest = find_nearest(source, asked_of(source, unit), kErrorBounds);
+  return fmt::format(
+      "get {}: not in the cache ({}) and CUBINET_MODE=frozen forbids compiling; nearest entry: {}; "
+      "add it with: {}",
+      unit.name(), tiers_text(source, unit), nearest_text(nearest),
+      add_command(unit, source.options()));
 }
 
 }  // namespace jit::inline v1

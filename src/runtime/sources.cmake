@@ -1,16 +1,19 @@
 set(CUBINET_SOURCES_RUNTIME
+    add_command.cpp
     artifact_compile.cpp
     artifact_source.cpp
     background.cpp
     call_site.cpp
     churn_guard.cpp
     devices.cpp
+    explanation.cpp
     fork_support.cpp
     frozen_miss.cpp
     hit_counter.cpp
     housekeeper.cpp
     impl.cpp
     memory_tier.cpp
+    nearest_entries.cpp
     options.cpp
     precompile.cpp
     pursuit.cpp

@@ -47,6 +47,21 @@ TEST_CASE("a list shows every entry, in order, with what it says of itself") {
   }
 }
 
+TEST_CASE("a visit of the entries ends when it is told to") {
+  const Shelf shelf;
+  const std::vector<EntryInfo> list = list_entries(shelf.directory);
+  for (const std::size_t most : {std::size_t{1}, std::size_t{7}, list.size(), list.size() + 1}) {
+    std::vector<fs::path> seen;
+    const bool all = visit_entries(shelf.directory, {}, [&](EntryInfo&& info) {
+      seen.push_back(info.path);
+      return seen.size() < most;
+    });
+    CHECK(all == (most > list.size()));
+    REQUIRE(seen.size() == std::min(most, list.size()));
+    for (std::size_t i = 0; i < seen.size(); ++i) CHECK(seen[i] == list[i].path);
+  }
+}
+
 TEST_CASE("a key prefix selects, with any number of digits") {
   const Shelf shelf;
   const std::string key = list_entries(shelf.directory).front().key_hex;

@@ -5,6 +5,7 @@ set(CUBINET_TESTS_CACHE
   damage_test.cpp
   directory_test.cpp
   entry_test.cpp
+  entry_difference_test.cpp
   eviction_batch_test.cpp
   eviction_test.cpp
   eviction_torture_test.cpp

@@ -1,7 +1,5 @@
 #include "compile/toolchain.hpp"
 
-#include <elf.h>
-
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cstddef>
@@ -16,11 +14,14 @@
 #include "compile/build_id.hpp"
 #include "compile/compile_fixture.hpp"
 #include "compile/toolchain_places.hpp"
+#include "support/fake_library.hpp"
 
 namespace jit {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::elf_file;
+using testing::make_library;
 using testing::TemporaryDirectory;
 
 // Sets a variable for one scope.
@@ -44,34 +45,6 @@ class Variable {
   const char* name_;
   std::optional<std::string> former_;
 };
-
-// The least ELF file with a build-id, or, for an empty one, with other bytes in its place.
-std::string elf_file(std::string build_id, const std::string& rest = "") {
-  struct {
-    Elf64_Ehdr header;
-    Elf64_Phdr segment;
-    Elf64_Nhdr note;
-    char name[4];
-  } file{};
-  std::memcpy(file.header.e_ident, ELFMAG, SELFMAG);
-  file.header.e_ident[EI_CLASS] = ELFCLASS64;
-  file.header.e_phoff = offsetof(decltype(file), segment);
-  file.header.e_phnum = 1;
-  file.segment.p_type = PT_NOTE;
-  file.segment.p_offset = offsetof(decltype(file), note);
-  file.note = {4, 8, build_id.empty() ? Elf64_Word{99} : Elf64_Word{NT_GNU_BUILD_ID}};
-  std::memcpy(file.name, "GNU", 4);
-  build_id.resize(8);
-  file.segment.p_filesz = sizeof file.note + sizeof file.name + build_id.size();
-  return std::string(reinterpret_cast<const char*>(&file), sizeof file) + build_id + rest;
-}
-
-// Nothing is loaded, so any ELF file stands for a library.
-void make_library(const fs::path& path, const std::string& build_id = "id",
-                  const std::string& rest = "") {
-  fs::create_directories(path.parent_path());
-  std::ofstream(path, std::ios::binary) << elf_file(build_id, rest);
-}
 
 void make_nvrtc(const fs::path& directory, const std::string& library,
                 const std::string& builtins) {

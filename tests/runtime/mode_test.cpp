@@ -8,41 +8,6 @@ using testing::error_of;
 using testing::Scene;
 using testing::tiny_constants;
 
-TEST_CASE("a frozen miss prints the signature, the nearest entry and the command") {
-  Scene scene;
-  scene.use(0);
-  {
-    Runtime runtime(scene.options);
-    runtime.get_kernel("tiny", {{"SIZE", 8}});
-    runtime.get_kernel("tiny", tiny_constants(256));
-  }
-  scene.options.mode = Mode::kFrozen;
-  Runtime runtime(scene.options);
-  CHECK(runtime.get_kernel("tiny", tiny_constants(256)));
-  const Error error = error_of([&] { runtime.get_kernel("tiny", tiny_constants(128)); });
-  CHECK(error.code() == ErrorCode::kFrozenMiss);
-  const std::string common =
-      "ELEMENT_TYPE_OF_INPUT=i32,FLAG=true,ORDER=row_major,THREADS=64,STAGES=1]@sm_90";
-  CHECK(contains(error.what(), "get tiny[SIZE=128," + common + ": not in the cache"));
-  CHECK(contains(error.what(), "nearest entry: tiny[SIZE=256," + common));
-  CHECK(contains(error.what(),
-                 "cubinet precompile tiny --set SIZE=128 --set ELEMENT_TYPE_OF_INPUT=i32 --set "
-                 "FLAG=true --set ORDER=row_major --set THREADS=64 --set STAGES=1 --arch sm_90"));
-  CHECK(runtime.stats().compiles == 0);
-  CHECK(error_of([&] { runtime.precompile("tiny", tiny_constants(128), {}, "sm_90a"); }).code() ==
-        ErrorCode::kFrozenMiss);
-}
-
-TEST_CASE("a frozen miss in an empty cache says that there is nothing near") {
-  Scene scene;
-  scene.use(0);
-  scene.options.mode = Mode::kFrozen;
-  Runtime runtime(scene.options);
-  const Error error = error_of([&] { runtime.get_kernel("tiny", tiny_constants()); });
-  CHECK(contains(error.what(), "nearest entry: none of this template"));
-  CHECK_FALSE(std::filesystem::exists(scene.options.cache_dir));
-}
-
 TEST_CASE("a read-only runtime serves and compiles, and writes nothing") {
   Scene scene;
   scene.use(0);

@@ -8,6 +8,7 @@ set(CUBINET_TESTS_RUNTIME
     exit_test.cpp
     failure_test.cpp
     flight_test.cpp
+    frozen_miss_test.cpp
     fork_test.cpp
     housekeeping_test.cpp
     hit_counter_test.cpp

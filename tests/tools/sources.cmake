@@ -1,4 +1,5 @@
 set(CUBINET_TESTS_TOOLS
+    cache_diff_test.cpp
     cache_stats_test.cpp
     cache_verbs_test.cpp
     command_fixture.cpp
@@ -8,6 +9,9 @@ set(CUBINET_TESTS_TOOLS
     farm_test.cpp
     machine_test.cpp
     precompile_all_test.cpp
+    explain_component_test.cpp
+    explain_fixture.cpp
+    explain_test.cpp
     precompile_test.cpp
     precompile_failure_test.cpp
     prometheus_grammar.cpp

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 
@@ -49,8 +50,21 @@ RuntimeOptions Context::options_over(RuntimeOptions base) const {
   return base;
 }
 
+Mode Context::only_look() {
+  only_look_ = true;
+  return options().mode;
+}
+
 Runtime& Context::runtime() {
-  if (!runtime_) runtime_ = std::make_unique<Runtime>(options());
+  if (runtime_) return *runtime_;
+  RuntimeOptions options = this->options();
+  if (only_look_) {
+    if (options.mode == Mode::kAuto) options.mode = Mode::kReadOnly;
+    options.record_file.clear();
+    options.trace_file.clear();
+    options.log_level = std::max(options.log_level, LogLevel::kError);
+  }
+  runtime_ = std::make_unique<Runtime>(std::move(options));
   return *runtime_;
 }
 

@@ -31,6 +31,10 @@ class Context {
   RuntimeOptions options() const;
   RuntimeOptions options_over(RuntimeOptions base) const;
 
+  // From now on: the Runtime writes nothing and says nothing of what it comes across. Returns: the
+  // mode that it would have had. Requires: the Runtime was not asked for yet. Errors: as options().
+  Mode only_look();
+
   // The Runtime, made at the first call. Errors: as options().
   Runtime& runtime();
   Runtime::Impl& impl();
@@ -40,6 +44,7 @@ class Context {
 
  private:
   GlobalOptions globals_;
+  bool only_look_ = false;
   std::unique_ptr<Runtime> runtime_;
 };
 

@@ -2,6 +2,7 @@ set(CUBINET_SOURCES_CUBINET
     main.cpp
     bench_verb.cpp
     cache_access.cpp
+    cache_diff_verb.cpp
     cache_gc_verb.cpp
     cache_ls_verb.cpp
     cache_path_verb.cpp
@@ -11,10 +12,13 @@ set(CUBINET_SOURCES_CUBINET
     cache_verify_verb.cpp
     command_line.cpp
     context.cpp
+    difference_text.cpp
     doctor_report.cpp
     doctor_verb.cpp
     domain.cpp
     examination.cpp
+    explain_verb.cpp
+    explanation_text.cpp
     json.cpp
     machine.cpp
     precompile.cpp

@@ -95,11 +95,7 @@ std::string selection_text(const table::Template& tmpl) {
   if (tmpl.selection.empty()) return {};
   TextTable table({{"WHEN"}, {"SET"}}, 2);
   for (const table::SelectionRow& row : tmpl.selection) {
-    std::string when;
-    for (const table::Condition& condition : row.when) {
-      when += (when.empty() ? "" : ", ") + condition_text(condition);
-    }
-    table.add({when.empty() ? "always" : when, join(row.set)});
+    table.add({conditions_text(row), join(row.set)});
   }
   return "\nselection (the first row that holds; defaults otherwise)\n" + table.text();
 }
@@ -170,6 +166,14 @@ Json preset_json(const table::Preset& preset) {
 }
 
 }  // namespace
+
+std::string conditions_text(const table::SelectionRow& row) {
+  std::string when;
+  for (const table::Condition& condition : row.when) {
+    when += (when.empty() ? "" : ", ") + condition_text(condition);
+  }
+  return when.empty() ? "always" : when;
+}
 
 Json value_json(const Value& value) {
   if (value.kind() == ValueKind::kBool) return value.as_bool();

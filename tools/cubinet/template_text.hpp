@@ -15,6 +15,9 @@ std::string describe_template(const table::Template& tmpl);
 // prints.
 Json template_json(const table::Template& tmpl, bool whole);
 
+// "phase=prefill, SIZE=1024..4096" of a row of the selection; "always" if it has no condition.
+std::string conditions_text(const table::SelectionRow& row);
+
 // A value as JSON: true, 128, "bf16".
 Json value_json(const Value& value);
 Json constants_json(std::span<const Constant> constants);

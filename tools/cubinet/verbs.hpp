@@ -12,9 +12,11 @@
   VERB(precompile_worker) \
   VERB(record_merge)      \
   VERB(record_show)       \
+  VERB(explain)           \
   VERB(cache_path)        \
   VERB(cache_ls)          \
   VERB(cache_show)        \
+  VERB(cache_diff)        \
   VERB(cache_verify)      \
   VERB(cache_stats)       \
   VERB(cache_rm)          \

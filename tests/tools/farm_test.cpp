@@ -351,3 +351,27 @@ TEST_CASE("on a terminal one line changes: what is done, the rate, the time left
   // The note on the domain is the one whole line.
   CHECK(std::count(shown.begin(), shown.end(), '\n') == 1);
 }
+
+TEST_CASE("the farm's benchmark compares it with NVRTC alone, needs no GPU and leaves nothing",
+          "[slow]") {
+  CommandFixture fixture;
+  const CommandResult result = fixture.run(
+      {"bench", "farm", "--workers", "1,2", "--kernels", "32", "--rounds", "1", "--json"});
+  INFO(result.err);
+  REQUIRE(result.code == 0);
+  const json report = result.json();
+  CHECK(report.at("benchmark") == "the precompile farm");
+  CHECK(report.contains("host"));
+  CHECK_FALSE(report.contains("gpu"));
+  REQUIRE(report.at("rows").size() == 2);
+  for (const json& row : report.at("rows")) {
+    for (const char* figure : {"farm_per_s", "bare_per_s", "threads_per_s", "cpu_farm_over_bare"}) {
+      CAPTURE(figure);
+      CHECK(row.at(figure) > 0);
+    }
+    // Far from its goal of 0.95, which a machine that others use may miss.
+    CHECK(row.at("farm_over_bare") > 0.4);
+  }
+  CHECK_FALSE(std::filesystem::exists(fixture.cache() / "bench-farm"));
+  CHECK(fixture.run({"bench", "farm", "--kernels", "0"}).code == 2);
+}

@@ -50,6 +50,15 @@ std::string template_path_of(const table::Template& tmpl) {
   return manifest.parent_path().parent_path().native();
 }
 
+// Where there are packs alone, a directory beside the first serves to make it anew.
+std::string directory_option(const RuntimeOptions& options) {
+  std::string directory = options.cache_dir.native();
+  if (options.memory_only)
+    directory = options.packs.empty() ? "" : options.packs.front().native() + ".d";
+  else if (options.cache_dir == default_cache_dir()) directory.clear();
+  return directory.empty() ? std::string() : " --cache-dir " + shell_word(directory);
+}
+
 }  // namespace
 
 std::string shell_word(const std::string& word) {
@@ -63,6 +72,7 @@ std::string shell_word(const std::string& word) {
 
 std::string add_command(const Unit& unit, const RuntimeOptions& options) {
   const table::Template& tmpl = *unit.signature->tmpl;
+  const std::string directory = directory_option(options);
   std::string command = fmt::format("CUBINET_MODE=auto cubinet precompile {}", tmpl.name);
   for (const Constant& constant : least_constants(*unit.signature)) {
     command += fmt::format(" --set {}={}", constant.name, format_value(constant.value));
@@ -72,11 +82,14 @@ std::string add_command(const Unit& unit, const RuntimeOptions& options) {
   if (const std::string path = template_path_of(tmpl); !path.empty()) {
     command += " --template-path " + shell_word(path);
   }
-  if (!options.memory_only && !options.cache_dir.empty() &&
-      options.cache_dir != default_cache_dir()) {
-    command += " --cache-dir " + shell_word(options.cache_dir.native());
-  }
-  return command;
+  command += directory;
+  if (options.packs.empty()) return command;
+  // A pack is made anew from what it had and what is new.
+  const std::string pack = shell_word(options.packs.front().native());
+  return fmt::format(
+      "CUBINET_MODE=auto cubinet pack extract {0}{1} && {2} && CUBINET_MODE=auto cubinet pack "
+      "create {0}{1}",
+      pack, directory, command);
 }
 
 }  // namespace jit::inline v1

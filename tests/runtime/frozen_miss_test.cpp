@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "cache/inspection.hpp"
+#include "runtime/add_command.hpp"
 #include "runtime/nearest_entries.hpp"
 #include "runtime/runtime_fixture.hpp"
 #include "runtime/runtime_impl.hpp"
@@ -84,6 +85,24 @@ TEST_CASE("a miss that was told is told again without another look") {
   std::filesystem::remove_all(scene.options.cache_dir);
   CHECK(scene.miss(runtime, 128) == first);
   CHECK(contains(scene.miss(runtime, 96), "nearest entry: none of this template"));
+}
+
+TEST_CASE("with packs the command makes the first of them anew") {
+  Frozen scene({});
+  Runtime runtime(scene.options);
+  const Signature signature = resolve(runtime.impl().templates().find("tiny"), tiny_constants(8));
+  const Unit unit = make_unit(signature, {9, 0, 'a'}, Debug::kNone);
+  RuntimeOptions options;
+  options.memory_only = true;
+  options.packs = {"/srv/a b.cupack", "/srv/c.cupack"};
+  const std::string command = add_command(unit, options);
+  CHECK(
+      command.starts_with("CUBINET_MODE=auto cubinet pack extract '/srv/a b.cupack' --cache-dir "
+                          "'/srv/a b.cupack.d' && CUBINET_MODE=auto cubinet precompile tiny "));
+  CHECK(
+      command.ends_with(" --cache-dir '/srv/a b.cupack.d' && CUBINET_MODE=auto cubinet pack "
+                        "create '/srv/a b.cupack' --cache-dir '/srv/a b.cupack.d'"));
+  CHECK(shell_word("it's") == "'it'\\''s'");
 }
 
 TEST_CASE("the search for the nearest entry keeps to its bounds, and finds the very key") {

@@ -28,11 +28,11 @@ Runtime::Impl::Impl(RuntimeOptions options)
       devices_(options_.driver),
       churn_(options_.churn, options_.churn_limit, logger_),
       requests_(options_.record_file, logger_),
-      source_(options_, logger_),
-      recorder_(source_.directory(), [this] { return counts(); }),
       pursuits_({[this](Pursuit& pursuit) { return look_for(pursuit); },
                  [this](Pursuit& pursuit) { return make(pursuit); }},
-                logger_) {
+                logger_),
+      source_(options_, logger_),
+      recorder_(source_.directory(), [this] { return counts(); }) {
   for (const std::filesystem::path& directory : options_.template_path) {
     std::error_code error;
     if (std::filesystem::is_directory(directory, error)) continue;

@@ -52,6 +52,7 @@ struct Pursuits::Job {
   std::shared_ptr<Batch> batch{};
   std::string_view verb = "prefetch";
   bool has_standing = false;
+  Worker::Turn turn = Worker::Turn::kLast;
   milliseconds pause = kShortestPause;
 };
 
@@ -86,10 +87,10 @@ void Pursuits::start_quietly(const Pursuit& wanted) {
     }
     standing.under_way = true;
   }
-  auto job = std::make_shared<Job>(*this, wanted);
+  const JobPointer job = make_standing_job(wanted);
   job->verb = "get in the background";
-  job->has_standing = true;
-  start(job, Worker::Turn::kFirst);
+  job->turn = Worker::Turn::kFirst;
+  start(job);
 }
 
 void Pursuits::start(const Pursuit& wanted) {
@@ -97,9 +98,19 @@ void Pursuits::start(const Pursuit& wanted) {
     const std::lock_guard lock(mutex_);
     if (std::exchange(standings_[key_of(wanted)].under_way, true)) return;
   }
-  auto job = std::make_shared<Job>(*this, wanted);
-  job->has_standing = true;
-  start(job, Worker::Turn::kLast);
+  start(make_standing_job(wanted));
+}
+
+Pursuits::JobPointer Pursuits::make_standing_job(const Pursuit& wanted) {
+  try {
+    auto job = std::make_shared<Job>(*this, wanted);
+    job->has_standing = true;
+    return job;
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    standings_[key_of(wanted)].under_way = false;  // or nobody could ever ask again
+    throw;
+  }
 }
 
 std::future<WarmUpReport> Pursuits::start(std::vector<Pursuit> wanted) {
@@ -115,7 +126,7 @@ std::shared_ptr<Pursuits::Batch> Pursuits::start_batch(std::vector<Pursuit> want
   for (Pursuit& pursuit : wanted) {
     auto job = std::make_shared<Job>(*this, std::move(pursuit));
     job->batch = batch;
-    start(job, Worker::Turn::kLast);
+    start(job);
   }
   return batch;
 }
@@ -146,9 +157,9 @@ WarmUpReport Pursuits::run(std::vector<Pursuit> wanted, const WarmUpOptions& opt
   return std::move(batch->report);
 }
 
-void Pursuits::start(const JobPointer& job, Worker::Turn turn) {
+void Pursuits::start(const JobPointer& job) {
   try {
-    looker_->post([this, job] { look(job); }, turn);
+    looker_->post([this, job] { look(job); }, job->turn);
   } catch (const std::exception& error) {
     fail(*job,
          {ErrorCode::kInternal,
@@ -177,10 +188,7 @@ void Pursuits::follow(const JobPointer& job, StepResult result) {
   switch (result.next) {
     case NextStep::kNone: return finish(*job, result.outcome);
     case NextStep::kLook: return looker_->post([this, job] { look(job); });
-    case NextStep::kMake:
-      return maker_->post([this, job] { make(job); }, job->batch == nullptr && job->has_standing
-                                                          ? Worker::Turn::kFirst
-                                                          : Worker::Turn::kLast);
+    case NextStep::kMake: return maker_->post([this, job] { make(job); }, job->turn);
     case NextStep::kLater:
       looker_->post_in(job->pause, [this, job] { look(job); });
       job->pause = std::min(2 * job->pause, kLongestPause);

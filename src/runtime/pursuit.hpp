@@ -93,7 +93,8 @@ class Pursuits final : private ForkAware {
   };
 
   static Key key_of(const Pursuit& pursuit);
-  void start(const JobPointer& job, Worker::Turn turn);
+  JobPointer make_standing_job(const Pursuit& wanted);
+  void start(const JobPointer& job);
   std::shared_ptr<Batch> start_batch(std::vector<Pursuit> wanted, bool is_awaited);
   void look(const JobPointer& job);
   void make(const JobPointer& job);

@@ -131,12 +131,14 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   ChurnGuard churn_;
   RequestGroups groups_;
   RequestRecorder requests_;
+  // It uses all the others, and is stopped before they end. Here, because a fork waits for the
+  // compiler, which is younger, before it keeps anybody from asking.
+  Pursuits pursuits_;
   ArtifactSource source_;
   HitCounter hits_;
   std::atomic<std::uint64_t> kernels_loaded_{0};
   std::atomic<std::uint64_t> bytes_loaded_{0};
   StatisticsRecorder recorder_;
-  Pursuits pursuits_;  // last: it uses all the others
 };
 
 }  // namespace jit::inline v1

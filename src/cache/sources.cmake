@@ -15,6 +15,11 @@ set(CUBINET_SOURCES_CACHE
   layout.cpp
   location.cpp
   lock_place.cpp
+  opened_pack.cpp
+  pack.cpp
+  pack_format.cpp
+  pack_inspection.cpp
+  pack_writer.cpp
   publish.cpp
   quarantine.cpp
   single_flight.cpp

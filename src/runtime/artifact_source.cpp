@@ -71,7 +71,7 @@ ArtifactSource::ArtifactSource(const RuntimeOptions& options, Logger logger)
     : options_(options),
       logger_(std::move(logger)),
       directory_(directory_of(options, logger_)),
-      tiers_(options, directory()) {
+      tiers_(options, directory(), logger_) {
   if (directory_ && options.mode == Mode::kAuto) {
     housekeeper_.emplace(*directory_, options.max_cache_bytes, logger_);
   }

@@ -5,11 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "base/log.hpp"
 #include "cache/directory.hpp"
+#include "cache/pack.hpp"
 #include "jit/options.hpp"
 
 namespace jit::inline v1 {
@@ -28,15 +31,18 @@ struct TierAnswer {
   bool serves() const noexcept { return miss_name.empty(); }
 };
 
-// Tiers finds entries; contract of each tier in directory.hpp.
+// Tiers finds entries; contract of each tier in directory.hpp and pack.hpp.
 // Threads: any. Lifetime: `options` and `directory`, which may be null, outlive it.
 class Tiers {
  public:
-  Tiers(const RuntimeOptions& options, const Directory* directory);
+  Tiers(const RuntimeOptions& options, const Directory* directory, const Logger& logger);
 
-  std::size_t size() const noexcept { return directory_ == nullptr ? 0 : 1; }
+  std::size_t size() const noexcept { return directories() + packs_.size(); }
   TierKind kind(std::size_t tier) const noexcept;
   const std::filesystem::path& place(std::size_t tier) const noexcept;
+  // Null where the tier is of the other kind.
+  const Directory* directory(std::size_t tier) const noexcept;
+  const Pack* pack(std::size_t tier) const noexcept;
 
   // Asks one tier, by the toolchain policy that the options have for its kind.
   // Requires: tier < size().
@@ -46,8 +52,11 @@ class Tiers {
   void set_aside(std::size_t tier, const UnitKey& key, const ToolchainId& toolchain) const noexcept;
 
  private:
+  std::size_t directories() const noexcept { return directory_ == nullptr ? 0 : 1; }
+
   const RuntimeOptions& options_;
   const Directory* directory_;
+  std::vector<std::unique_ptr<Pack>> packs_;
 };
 
 }  // namespace jit::inline v1

@@ -14,6 +14,8 @@ set(CUBINET_TESTS_CACHE
   inspection_test.cpp
   layout_test.cpp
   mount_namespace.cpp
+  pack_damage_test.cpp
+  pack_test.cpp
   shared_users_test.cpp
   single_flight_process_test.cpp
   single_flight_test.cpp

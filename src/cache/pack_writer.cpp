@@ -199,4 +199,20 @@ std::string write_pack(const std::filesystem::path& path, std::vector<PackItem> 
   return {};
 }
 
+std::string write_pack(const std::filesystem::path& path, const Directory& directory,
+                       const std::vector<EntryInfo>& entries) {
+  std::vector<PackItem> items;
+  items.reserve(entries.size());
+  for (const EntryInfo& info : entries) {
+    items.push_back({info.summary->entry, info.summary->cubin_bytes,
+                     static_cast<std::uint32_t>(info.size_bytes)});
+  }
+  return write_pack(path, std::move(items), [&](const PackItem& item) -> std::optional<Entry> {
+    auto entry =
+        directory.find(item.head.key, item.head.artifact.toolchain, ToolchainPolicy::kExact);
+    if (!entry) return std::nullopt;
+    return normalized(std::move(*entry));
+  });
+}
+
 }  // namespace jit::inline v1

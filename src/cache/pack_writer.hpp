@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "cache/directory.hpp"
 #include "cache/entry.hpp"
+#include "cache/inspection.hpp"
 
 namespace jit::inline v1 {
 
@@ -34,5 +36,11 @@ using ReadItem = std::function<std::optional<Entry>(const PackItem&)>;
 // Returns: an empty string; else why there is no pack, one line.
 std::string write_pack(const std::filesystem::path& path, std::vector<PackItem> items,
                        const ReadItem& read);
+
+// The same of entries of a directory, normalized. To be packed is a use like any other: it may
+// touch them.
+// Requires: each has a summary.
+std::string write_pack(const std::filesystem::path& path, const Directory& directory,
+                       const std::vector<EntryInfo>& entries);
 
 }  // namespace jit::inline v1

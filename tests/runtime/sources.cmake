@@ -17,6 +17,7 @@ set(CUBINET_TESTS_RUNTIME
     mode_test.cpp
     network_cache_test.cpp
     options_test.cpp
+    pack_test.cpp
     prefetch_test.cpp
     process_fixture.cpp
     read_only_cache_test.cpp

@@ -1,0 +1,105 @@
+#include <catch2/catch_test_macros.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "tools/command_fixture.hpp"
+
+using jit::testing::add_tiny_template;
+using jit::testing::CommandFixture;
+using jit::testing::CommandResult;
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+void precompile(CommandFixture& fixture) {
+  add_tiny_template(fixture);
+  const CommandResult result =
+      fixture.run({"precompile", "tiny", "--all-presets", "--arch", "sm_90a", "-j", "1"});
+  INFO(result.err);
+  REQUIRE(result.code == 0);
+}
+
+std::string bytes_of(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+}  // namespace
+
+TEST_CASE("a cache is packed, listed, verified and extracted; made twice it is the same bytes") {
+  CommandFixture fixture;
+  precompile(fixture);
+  const std::string pack = (fixture.folder() / "a.cupack").string();
+  const CommandResult made = fixture.run({"pack", "create", pack, "--json"});
+  INFO(made.err);
+  REQUIRE(made.code == 0);
+  CHECK(made.json().at("entries") == 3);
+  const std::string first = bytes_of(pack);
+
+  const json listed = fixture.run({"pack", "ls", pack, "--json"}).json();
+  REQUIRE(listed.at("entries").size() == 3);
+  CHECK(listed.at("entries").at(0).at("template") == "tiny");
+  CHECK(fixture.run({"pack", "ls", pack}).out_has("3 entries"));
+  CHECK(fixture.run({"pack", "verify", pack}).code == 0);
+
+  // Compiled again, elsewhere: other times, the same pack.
+  fs::remove_all(fixture.cache());
+  precompile(fixture);
+  REQUIRE(fixture.run({"pack", "create", pack}).code == 0);
+  CHECK((bytes_of(pack) == first));
+
+  const std::string other = (fixture.folder() / "other").string();
+  CHECK(fixture.run({"pack", "extract", pack, other}).out_has("3 entries extracted"));
+  const CommandResult again = fixture.run({"--cache-dir", other, "precompile", "tiny",
+                                           "--all-presets", "--arch", "sm_90a", "--json"});
+  CHECK(again.json().at("hits") == 3);
+}
+
+TEST_CASE("a damaged pack is found out, entry by entry") {
+  CommandFixture fixture;
+  precompile(fixture);
+  const std::string pack = (fixture.folder() / "a.cupack").string();
+  REQUIRE(fixture.run({"pack", "create", pack}).code == 0);
+  const json first =
+      fixture.run({"pack", "ls", pack, "--json"}).json().at("entries").at(0);
+  {
+    std::fstream file(pack, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(first.at("offset").get<int>() + first.at("bytes").get<int>() - 40);
+    file.put('\x7f').put('\x01').put('\x7f');
+  }
+  const CommandResult verified = fixture.run({"pack", "verify", pack});
+  CHECK(verified.code == 1);
+  CHECK(verified.out_has("bad_checksum"));
+  CHECK(verified.out_has(first.at("signature").get<std::string>()));
+  const CommandResult extracted =
+      fixture.run({"pack", "extract", pack, (fixture.folder() / "other").string()});
+  CHECK(extracted.code == 1);
+  CHECK(extracted.out_has("2 entries extracted"));
+  CHECK(fixture.run({"pack", "verify", fixture.cache().string()}).code == 1);
+  CHECK(fixture.run({"pack", "ls"}).code == 2);
+}
+
+TEST_CASE("a recording is packed whole or not at all") {
+  CommandFixture fixture;
+  precompile(fixture);
+  const std::string pack = (fixture.folder() / "a.cupack").string();
+  const std::string recording = (fixture.folder() / "recording.jsonl").string();
+  std::ofstream(recording) << R"({"template":"tiny","constants":{"SIZE":8}})" << "\n";
+  const std::vector<std::string> create = {"pack",      "create", pack,    "--from",
+                                           recording, "--arch", "sm_90a"};
+  const CommandResult made = fixture.run(create);
+  INFO(made.err);
+  REQUIRE(made.code == 0);
+  CHECK(made.out_has("1 entries"));
+  fs::remove(pack);
+  std::ofstream(recording, std::ios::app) << R"({"template":"tiny","constants":{"SIZE":4000}})"
+                                          << "\n";
+  const CommandResult missing = fixture.run(create);
+  CHECK(missing.code == 1);
+  CHECK(missing.err_has("pack tiny[SIZE=4000"));
+  CHECK(missing.err_has("cubinet precompile --from " + recording + " --arch sm_90a"));
+  CHECK_FALSE(fs::exists(pack));
+  REQUIRE(fixture.run({"precompile", "--from", recording, "--arch", "sm_90a"}).code == 0);
+  CHECK(fixture.run(create).out_has("2 entries"));
+}

@@ -1,6 +1,6 @@
 // The story of one call:
 //   request -> signature -> memory -> [one caller per signature goes on] -> render -> key -> disk
-//   -> compile -> check -> load -> serve -> publish
+//   -> packs -> compile -> check -> load -> serve -> publish
 #include <fmt/format.h>
 
 #include "compile/cubin_check.hpp"

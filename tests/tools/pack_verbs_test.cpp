@@ -51,8 +51,8 @@ TEST_CASE("a cache is packed, listed, verified and extracted; made twice it is t
 
   const std::string other = (fixture.folder() / "other").string();
   CHECK(fixture.run({"pack", "extract", pack, other}).out_has("3 entries extracted"));
-  const CommandResult again = fixture.run({"--cache-dir", other, "precompile", "tiny",
-                                           "--all-presets", "--arch", "sm_90a", "--json"});
+  const CommandResult again = fixture.run(
+      {"--cache-dir", other, "precompile", "tiny", "--all-presets", "--arch", "sm_90a", "--json"});
   CHECK(again.json().at("hits") == 3);
 }
 
@@ -61,8 +61,7 @@ TEST_CASE("a damaged pack is found out, entry by entry") {
   precompile(fixture);
   const std::string pack = (fixture.folder() / "a.cupack").string();
   REQUIRE(fixture.run({"pack", "create", pack}).code == 0);
-  const json first =
-      fixture.run({"pack", "ls", pack, "--json"}).json().at("entries").at(0);
+  const json first = fixture.run({"pack", "ls", pack, "--json"}).json().at("entries").at(0);
   {
     std::fstream file(pack, std::ios::in | std::ios::out | std::ios::binary);
     file.seekp(first.at("offset").get<int>() + first.at("bytes").get<int>() - 40);
@@ -85,8 +84,9 @@ TEST_CASE("a recording is packed whole or not at all") {
   precompile(fixture);
   const std::string pack = (fixture.folder() / "a.cupack").string();
   const std::string recording = (fixture.folder() / "recording.jsonl").string();
-  std::ofstream(recording) << R"({"template":"tiny","constants":{"SIZE":8}})" << "\n";
-  const std::vector<std::string> create = {"pack",      "create", pack,    "--from",
+  std::ofstream(recording) << R"({"template":"tiny","constants":{"SIZE":8}})"
+                           << "\n";
+  const std::vector<std::string> create = {"pack",    "create", pack,    "--from",
                                            recording, "--arch", "sm_90a"};
   const CommandResult made = fixture.run(create);
   INFO(made.err);

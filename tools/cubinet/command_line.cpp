@@ -41,6 +41,12 @@ constexpr Group kGroups[] = {{"record", "Merges and shows recordings of what eng
                               "Examples:\n"
                               "  cubinet record merge all.jsonl node0.jsonl node1.jsonl\n"
                               "  cubinet record show all.jsonl"},
+                             {"pack", "Makes, inspects and unpacks files of compiled kernels",
+                              "Examples:\n"
+                              "  cubinet pack create kernels.cupack --from recording.jsonl\n"
+                              "  cubinet pack ls kernels.cupack\n"
+                              "  cubinet pack verify kernels.cupack\n"
+                              "  cubinet pack extract kernels.cupack"},
                              {"cache", "Inspects and cleans the directory of compiled kernels",
                               "Examples:\n"
                               "  cubinet cache ls\n"

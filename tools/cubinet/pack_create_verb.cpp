@@ -22,16 +22,17 @@ using ByKey = std::map<UnitKey, std::vector<EntryInfo>>;
 class PackCreateVerb final : public Verb {
  public:
   VerbInfo info() const override {
-    return {"pack create", "Makes one file of compiled kernels",
-            "  cubinet pack create kernels.cupack                  all that is in the cache\n"
-            "  cubinet pack create kernels.cupack merge_attn_states --arch sm_90a\n"
-            "  cubinet pack create kernels.cupack --from recording.jsonl --arch sm_90a\n"
-            "\n"
-            "Nothing is compiled: what a recording asks for and the cache does not have is listed,\n"
-            "and no pack is made. Of a kernel that several compilers made, the one at hand counts,\n"
-            "else the newest. The same kernels make the same bytes, whoever packs them, and where.\n"
-            "A pack of this name is replaced in one step; processes that read it go on with the\n"
-            "old one. Use it with CUBINET_PACKS=kernels.cupack.\n"};
+    return {
+        "pack create", "Makes one file of compiled kernels",
+        "  cubinet pack create kernels.cupack                  all that is in the cache\n"
+        "  cubinet pack create kernels.cupack merge_attn_states --arch sm_90a\n"
+        "  cubinet pack create kernels.cupack --from recording.jsonl --arch sm_90a\n"
+        "\n"
+        "Nothing is compiled: what a recording asks for and the cache does not have is listed,\n"
+        "and no pack is made. Of a kernel that several compilers made, the one at hand counts,\n"
+        "else the newest. The same kernels make the same bytes, whoever packs them, and where.\n"
+        "A pack of this name is replaced in one step; processes that read it go on with the\n"
+        "old one. Use it with CUBINET_PACKS=kernels.cupack.\n"};
   }
   void declare(Arguments& arguments) override {
     arguments.add({"FILE", "The pack; behind it templates, if not all", {}}, words_);
@@ -77,9 +78,9 @@ class PackCreateVerb final : public Verb {
     for (const auto& [key, infos] : there) {
       for (const EntryInfo& info : infos) {
         const Entry& entry = info.summary->entry;
-        const bool wanted = plan_.archs.empty() ||
-                            std::find(plan_.archs.begin(), plan_.archs.end(),
-                                      entry.artifact.arch) != plan_.archs.end();
+        const bool wanted =
+            plan_.archs.empty() || std::find(plan_.archs.begin(), plan_.archs.end(),
+                                             entry.artifact.arch) != plan_.archs.end();
         if (wanted && is_named(entry.name)) chosen.push_back(info);
       }
     }
@@ -103,9 +104,10 @@ class PackCreateVerb final : public Verb {
       }
     }
     if (missing != 0) {
-      print_error(fmt::format("pack create: {} of {} kernels are not in the cache; compile them "
-                              "with: {}",
-                              missing, plan.jobs.size(), command()));
+      print_error(
+          fmt::format("pack create: {} of {} kernels are not in the cache; compile them "
+                      "with: {}",
+                      missing, plan.jobs.size(), command()));
     }
     return missing == 0 && plan.lost.empty();
   }
@@ -137,9 +139,8 @@ class PackCreateVerb final : public Verb {
   void report() const {
     const PackState state = Pack({words_.front(), true}, Logger::silent()).state();
     if (json_) {
-      print(Json::object({{"path", words_.front()},
-                          {"entries", state.entries},
-                          {"bytes", state.bytes}})
+      print(Json::object(
+                {{"path", words_.front()}, {"entries", state.entries}, {"bytes", state.bytes}})
                 .text());
       return;
     }

@@ -31,11 +31,8 @@ class PackLsVerb final : public Verb {
                 .text());
       return kFine;
     }
-    TextTable table({{"KEY"},
-                     {"TOOLCHAIN"},
-                     {"BYTES", Align::kRight},
-                     {"REGS", Align::kRight},
-                     {"SIGNATURE"}});
+    TextTable table(
+        {{"KEY"}, {"TOOLCHAIN"}, {"BYTES", Align::kRight}, {"REGS", Align::kRight}, {"SIGNATURE"}});
     for (const PackedEntry& packed : entries) {
       table.add({packed.key.hex().substr(0, 12), packed.toolchain.text(),
                  format_bytes(packed.bytes), std::to_string(packed.registers), packed.signature});

@@ -21,6 +21,11 @@ set(CUBINET_SOURCES_CUBINET
     explanation_text.cpp
     json.cpp
     machine.cpp
+    pack_access.cpp
+    pack_create_verb.cpp
+    pack_extract_verb.cpp
+    pack_ls_verb.cpp
+    pack_verify_verb.cpp
     precompile.cpp
     precompile_plan.cpp
     precompile_progress.cpp

@@ -13,6 +13,10 @@
   VERB(record_merge)      \
   VERB(record_show)       \
   VERB(explain)           \
+  VERB(pack_create)       \
+  VERB(pack_ls)           \
+  VERB(pack_verify)       \
+  VERB(pack_extract)      \
   VERB(cache_path)        \
   VERB(cache_ls)          \
   VERB(cache_show)        \

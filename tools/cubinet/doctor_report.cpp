@@ -159,6 +159,14 @@ Json cache_json(const CacheFinding& cache) {
   return json;
 }
 
+Json pack_json(const PackFinding& pack) {
+  return Json::object({{"path", pack.path.string()},
+                       {"usable", pack.reason.empty()},
+                       {"reason", pack.reason.empty() ? Json() : Json(pack.reason)},
+                       {"entries", pack.entries},
+                       {"bytes", pack.bytes}});
+}
+
 }  // namespace
 
 std::string doctor_text(const Examination& found) {
@@ -167,6 +175,12 @@ std::string doctor_text(const Examination& found) {
   add_toolchain(table, found);
   add_driver(table, found);
   add_cache(table, found.cache);
+  for (const PackFinding& pack : found.packs) {
+    table.add({"pack", pack.path.string()});
+    table.add({"", pack.reason.empty() ? fmt::format("{} entries, {}", pack.entries,
+                                                     format_bytes(pack.bytes))
+                                       : "not used"});
+  }
   std::string names;
   for (const std::string& name : found.templates) names += (names.empty() ? "" : ", ") + name;
   table.add({"templates", names.empty() ? "none" : names});
@@ -205,6 +219,7 @@ Json doctor_json(const Examination& found) {
        {"driver", driver_json(found.driver)},
        {"gpus", std::move(gpus)},
        {"cache", cache_json(found.cache)},
+       {"packs", Json::array_of(found.packs, pack_json)},
        {"templates", Json::array_of(found.templates, [](const auto& name) { return Json(name); })},
        {"environment", std::move(variables)},
        {"problems", std::move(problems)}});

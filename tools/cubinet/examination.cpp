@@ -52,6 +52,7 @@ class Examiner {
     look_at_driver();
     look_at_toolchain();
     look_at_cache();
+    look_at_packs();
     look_at_templates();
     return std::move(found_);
   }
@@ -224,6 +225,15 @@ class Examiner {
       problem(false, fmt::format("{} damaged entries were set aside", finding.quarantined),
               fmt::format("nothing needs doing; look at {} if it happens again",
                           (finding.path / "v1" / "quarantine").string()));
+    }
+  }
+
+  void look_at_packs() {
+    for (const fs::path& path : options_.packs) {
+      const PackState state = Pack({path, options_.trust_group}, Logger::silent()).state();
+      found_.packs.push_back({path, state.why, state.entries, state.bytes});
+      if (state.usable()) continue;
+      found_.problems.push_back({false, state.why, "until then it is passed over"});
     }
   }
 

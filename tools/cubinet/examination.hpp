@@ -47,12 +47,20 @@ struct CacheFinding {
   bool trust_group = false;
 };
 
+struct PackFinding {
+  std::filesystem::path path;
+  std::string reason;  // why it is not used; empty if it is
+  std::size_t entries = 0;
+  std::uint64_t bytes = 0;
+};
+
 struct Examination {
   std::optional<ToolchainLocation> toolchain;
   std::vector<PlaceTried> tried;
   std::optional<NvrtcWheel> wheel;  // that the toolchain came with
   DriverFinding driver;
   CacheFinding cache;
+  std::vector<PackFinding> packs;
   std::vector<std::string> templates;
   std::vector<std::pair<std::string, std::string>> variables;  // CUBINET_* and CUDA_HOME, set
   std::vector<Problem> problems;

@@ -90,6 +90,24 @@ class Search {
     result_.complete = result_.complete && all;
   }
 
+  // The index tells which entries are of the template; their heads alone are read.
+  void look_into(const Pack& pack, ToolchainPolicy policy) {
+    const Clock::time_point end = Clock::now() + bounds_.time;
+    std::size_t others = 0;
+    for (const PackedEntry& packed : pack.list()) {
+      if (packed.name != asked_.name) continue;
+      const bool is_asked = packed.key == asked_.key;
+      if (!is_asked && (++others > bounds_.entries || Clock::now() > end)) {
+        result_.complete = false;
+        continue;
+      }
+      ++result_.looked_at;
+      auto summary = pack.summary_of(packed);
+      if (!summary) continue;
+      consider({TierKind::kPack, pack.path(), std::move(summary->entry), {}}, policy);
+    }
+  }
+
   NearestEntries take() {
     for (auto& [rank, near] : nearest_) result_.entries.push_back(std::move(near));
     return std::move(result_);
@@ -128,6 +146,11 @@ NearestEntries find_nearest(const ArtifactSource& source, const Entry& asked,
   Search search(asked, bounds);
   if (source.directory() != nullptr) {
     search.look_into(*source.directory(), source.options().toolchain_policy);
+  }
+  const Tiers& tiers = source.tiers();
+  for (std::size_t tier = 0; tier < tiers.size(); ++tier) {
+    const Pack* const pack = tiers.pack(tier);
+    if (pack != nullptr) search.look_into(*pack, source.options().pack_toolchain_policy);
   }
   return search.take();
 }

@@ -71,6 +71,8 @@ TEST_CASE("frozen, with a pack, no compiler and no directory, every kernel is se
     CHECK(runtime.stats().compiles == 0);
     const Error error = error_of([&] { runtime.get_kernel("tiny", tiny_constants(32)); });
     CHECK(error.code() == ErrorCode::kFrozenMiss);
+    CHECK(contains(error.what(), "a.cupack: absent"));
+    CHECK(contains(error.what(), "which differs: constant SIZE 24 -> 32"));
   }
   CHECK(count_files() == before);
   CHECK(scene.log.warnings().empty());
@@ -119,8 +121,10 @@ TEST_CASE("a damaged pack and one that is not there stand in nobody's way, and a
   scene.options.mode = Mode::kFrozen;
   scene.options.memory_only = true;
   Runtime frozen(scene.options);
-  CHECK(error_of([&] { frozen.get_kernel("tiny", tiny_constants(8)); }).code() ==
-        ErrorCode::kFrozenMiss);
+  const Error error = error_of([&] { frozen.get_kernel("tiny", tiny_constants(8)); });
+  CHECK(error.code() == ErrorCode::kFrozenMiss);
+  CHECK(contains(error.what(), "absent.cupack: unreadable (read pack "));
+  CHECK(contains(error.what(), "check the path in CUBINET_PACKS"));
 }
 
 TEST_CASE("a precompile puts into the directory what a pack has") {

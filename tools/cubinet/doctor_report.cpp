@@ -177,9 +177,9 @@ std::string doctor_text(const Examination& found) {
   add_cache(table, found.cache);
   for (const PackFinding& pack : found.packs) {
     table.add({"pack", pack.path.string()});
-    table.add({"", pack.reason.empty() ? fmt::format("{} entries, {}", pack.entries,
-                                                     format_bytes(pack.bytes))
-                                       : "not used"});
+    table.add({"", pack.reason.empty()
+                       ? fmt::format("{} entries, {}", pack.entries, format_bytes(pack.bytes))
+                       : "not used"});
   }
   std::string names;
   for (const std::string& name : found.templates) names += (names.empty() ? "" : ", ") + name;

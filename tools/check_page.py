@@ -60,6 +60,10 @@ def check(root, driver, commands, command):
         environment = environment_of(folder, driver, commands)
         said = [run(block, folder, environment) for block in blocks]
         expect(folder, "".join(said))
+        # The image: another place, another user's home, no compiler.
+        run("mkdir app && mv kernels.cupack engine app && cd app && CUBINET_CACHE_DIR=none "
+            "CUBINET_PACKS=$PWD/kernels.cupack CUBINET_MODE=frozen ./engine", folder,
+            {**environment, "CUBINET_NVRTC": "/no/such/libnvrtc.so", "HOME": "/no/such/home"})
     print(f"check page: {len(blocks)} blocks of commands are fine")
 
 
@@ -67,8 +71,8 @@ def expect(folder, said):
     """The page's claims."""
     recording = (folder / "recording.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(recording) == 2 and recording == sorted(recording), recording
-    for text in ("2 requests, 2 signatures, 0 unknown", "6 kernels: 6 compiled", "registers",
-                 "CUBINET_MODE=frozen forbids compiling"):
+    for text in ("2 requests, 2 signatures, 0 unknown", "6 kernels: 4 compiled, 2 hits",
+                 "6 entries checked, 0 faults", "registers", "CUBINET_MODE=frozen forbids compiling"):
         assert text in said, f"{text!r} is not in\n{said}"
 
 

@@ -32,8 +32,8 @@ UniqueFd hold_recording(const std::filesystem::path& path);
 // same, and who reads the file passes over what is double. The line that a killed process tore is
 // ended by the next writer.
 //
-// Threads: one at a time. Cost: six system calls, some 10 us; and once per process, and again where
-// others wrote, the time to read what is there.
+// Threads: one at a time. Cost: a dozen system calls, some ten microseconds and more where the disk
+// is slow; and once per process, and again where others wrote, the time to read what is there.
 class RecordingFile {
  public:
   explicit RecordingFile(std::filesystem::path path) : path_(std::move(path)) {}

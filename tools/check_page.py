@@ -72,7 +72,8 @@ def expect(folder, said):
     recording = (folder / "recording.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(recording) == 2 and recording == sorted(recording), recording
     for text in ("2 requests, 2 signatures, 0 unknown", "6 kernels: 4 compiled, 2 hits",
-                 "6 entries checked, 0 faults", "registers", "CUBINET_MODE=frozen forbids compiling"):
+                 "6 entries checked, 0 faults", "registers",
+                 "CUBINET_MODE=frozen forbids compiling"):
         assert text in said, f"{text!r} is not in\n{said}"
 
 

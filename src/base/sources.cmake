@@ -7,4 +7,6 @@ set(CUBINET_SOURCES_BASE
   file_descriptor.cpp
   hex.cpp
   log.cpp
-  quantity.cpp)
+  nvtx.cpp
+  quantity.cpp
+  span.cpp)

@@ -228,7 +228,10 @@ void check_request(const CompileRequest& request, CompilerRelease release) {
 
 Artifact make_artifact(const CompileRequest& request, const ToolchainId& toolchain, Outcome outcome,
                        const LogFacts& log_facts) {
-  const CubinCheck check = check_cubin(outcome.cubin, request.arch, request.symbol);
+  const CubinCheck check = [&] {
+    const Span span(request.spans, "check");
+    return check_cubin(outcome.cubin, request.arch, request.symbol);
+  }();
   if (!check) {
     throw Error(ErrorCode::kInternal,
                 fmt::format("compile {}: nvrtc {} made a cubin that is {}; please report it",

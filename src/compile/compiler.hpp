@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/span.hpp"
 #include "compile/toolchain.hpp"
 #include "signature/arch.hpp"
 #include "signature/artifact.hpp"
@@ -36,6 +37,7 @@ struct CompileRequest {
   // One self-contained .cu of the same code, kept when the compile fails; empty: none is kept.
   std::string_view standalone;
   std::filesystem::path reproduction_dir;  // made when missing
+  SpanSink* spans = nullptr;               // gets the check of what was made
 };
 
 // Compiler owns one NVRTC. Nothing is loaded before the first compile, and what is loaded stays

@@ -39,6 +39,8 @@ std::filesystem::path ArtifactSource::reproduction_dir() const {
 }
 
 Artifact ArtifactSource::compile_on_worker(const Unit& unit) {
+  Span span(spans_, "compile");
+  describe(span, unit);
   const table::Template& tmpl = *unit.signature->tmpl;
   Compiler& compiler = compiler_on_worker();
   const std::vector<SourceHeader> headers = headers_of(tmpl);
@@ -58,6 +60,7 @@ Artifact ArtifactSource::compile_on_worker(const Unit& unit) {
   request.constants = constants;
   request.forbid_spills = tmpl.forbid_spills;
   request.forbid_serialized_wgmma = tmpl.forbid_serialized_wgmma;
+  request.spans = spans_;
   request.reproduction_dir = reproduction_dir();
   if (!request.reproduction_dir.empty()) request.standalone = standalone;
   return compiler.compile(request);

@@ -67,9 +67,22 @@ Entry entry_of(const Unit& unit, const Artifact& artifact) {
   return entry;
 }
 
-ArtifactSource::ArtifactSource(const RuntimeOptions& options, Logger logger)
+void describe(Span& span, const Unit& unit) noexcept {
+  if (!span.has_sink()) return;
+  constexpr std::size_t kKeyDigits = 12;
+  try {
+    span.arg("signature", unit.signature->text());
+    span.arg("arch", unit.arch.text());
+    span.arg("key", unit.key.hex().substr(0, kKeyDigits));
+  } catch (const std::exception&) {
+    return;  // out of memory: arguments are missing
+  }
+}
+
+ArtifactSource::ArtifactSource(const RuntimeOptions& options, Logger logger, SpanSink* spans)
     : options_(options),
       logger_(std::move(logger)),
+      spans_(spans),
       directory_(directory_of(options, logger_)),
       tiers_(options, directory(), logger_) {
   if (directory_ && options.mode == Mode::kAuto) {
@@ -155,7 +168,11 @@ std::optional<ArtifactSource::Found> ArtifactSource::find(const Unit& unit, Purp
   const EntryQuery query = query_of(unit, purpose);
   std::string_view first;
   for (std::size_t tier = 0; tier < tiers_for(purpose); ++tier) {
+    Span span(spans_, "find");
+    describe(span, unit);
     TierAnswer answer = ask(tier, unit, query);
+    span.arg("tier", name_of(answer.tier));
+    span.result(answer.serves() ? "hit" : answer.miss_name);
     if (answer.serves()) return Found{std::move(answer.entry->artifact), tier};
     if (first.empty() || first == absent) first = answer.miss_name;
     if (answer.miss_name == absent) continue;
@@ -198,11 +215,15 @@ FlightLock ArtifactSource::claim(const Unit& unit, std::chrono::milliseconds pas
   using std::chrono::milliseconds;
   const milliseconds all = patience();
   const Stopwatch begun;
+  Span span(spans_, "wait");
+  describe(span, unit);
   FlightLock lock = acquire(unit, std::max(all - passed, milliseconds(0)));
   if (lock.waited() && passed == milliseconds(0)) {
     count_wait();
     meters_.add(Meter::kLockWait, begun.us());
   }
+  if (lock.waited()) span.result("another process");
+  else span.forget();
   if (lock.state() == LockState::kTimedOut) {
     lock_timeouts_.fetch_add(1, std::memory_order_relaxed);
     logger_.warning(fmt::format(
@@ -225,17 +246,25 @@ FlightLock ArtifactSource::acquire(const Unit& unit, std::chrono::milliseconds p
 }
 
 void ArtifactSource::publish(const Unit& unit, const Artifact& artifact) {
-  if (housekeeper_) housekeeper_->published(directory_->publish(entry_of(unit, artifact)));
+  if (!housekeeper_) return;
+  Span span(spans_, "publish");
+  describe(span, unit);
+  const PublishResult result = directory_->publish(entry_of(unit, artifact));
+  span.result(result.ok ? "published" : result.what);
+  housekeeper_->published(result);
 }
 
 std::string ArtifactSource::publish_for_good(const Unit& unit, const Artifact& artifact) {
   if (!directory_) return "the cache is in memory only";
   if (!housekeeper_) return "the cache is read-only";
+  Span span(spans_, "publish");
+  describe(span, unit);
   const Entry entry = entry_of(unit, artifact);
   PublishResult result = directory_->publish(entry, Directory::Failure::kReturn);
   if (!result.ok && housekeeper_->make_room_for(result)) {
     result = directory_->publish(entry, Directory::Failure::kReturn);
   }
+  span.result(result.ok ? "published" : result.what);
   housekeeper_->published(result);
   return result.ok ? std::string() : result.what;
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/log.hpp"
+#include "base/span.hpp"
 #include "cache/directory.hpp"
 #include "cache/single_flight.hpp"
 #include "compile/compiler.hpp"
@@ -45,13 +46,17 @@ Unit make_unit(const Signature& signature, Arch arch, Debug debug);
 // All that an entry of the unit says of itself.
 Entry entry_of(const Unit& unit, const Artifact& artifact);
 
+// Says which unit a span is about.
+void describe(Span& span, const Unit& unit) noexcept;
+
 // A miss that no Directory knows: the entry is sound, and its manifest has forbidden it since.
 inline constexpr std::string_view kForbiddenMiss = "forbidden";
 
 // Threads: any. Fork: usable in the child.
 class ArtifactSource final : private ForkAware {
  public:
-  ArtifactSource(const RuntimeOptions& options, Logger logger);
+  // `spans`, which may be null, gets what is looked for, waited for, compiled and published.
+  ArtifactSource(const RuntimeOptions& options, Logger logger, SpanSink* spans = nullptr);
   ~ArtifactSource() override;
 
   // NVRTC as it was found, without loading it; looked for once. `driver_release`, if known at the
@@ -142,6 +147,7 @@ class ArtifactSource final : private ForkAware {
 
   const RuntimeOptions& options_;
   Logger logger_;
+  SpanSink* const spans_;
   std::optional<Directory> directory_;
   Tiers tiers_;
   std::optional<Housekeeper> housekeeper_;  // where the directory may be written to

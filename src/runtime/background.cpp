@@ -58,7 +58,7 @@ StepResult Runtime::Impl::look_for(Pursuit& pursuit) {
   }
   try {
     const Unit unit =
-        make_unit(slot.signature, arch_for(slot.signature, pursuit.capability), slot.debug);
+        render(slot.signature, arch_for(slot.signature, pursuit.capability), slot.debug);
     std::string_view miss;
     if (serve(*claim, find_and_load(unit, miss)) ||
         serve(*claim, find_made_elsewhere(unit, slot.debug, pursuit.capability, miss))) {

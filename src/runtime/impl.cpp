@@ -24,6 +24,7 @@ RuntimeOptions with_finite_patience(RuntimeOptions options) {
 Runtime::Impl::Impl(RuntimeOptions options)
     : options_(with_finite_patience(std::move(options))),
       logger_(options_.log_sink, options_.log_level),
+      trace_(options_.trace_file, logger_),
       templates_({options_.template_path, options_.cuda_home}),
       devices_(options_.driver),
       churn_(options_.churn, options_.churn_limit, logger_),
@@ -31,7 +32,7 @@ Runtime::Impl::Impl(RuntimeOptions options)
       pursuits_({[this](Pursuit& pursuit) { return look_for(pursuit); },
                  [this](Pursuit& pursuit) { return make(pursuit); }},
                 logger_),
-      source_(options_, logger_),
+      source_(options_, logger_, trace_.sink()),
       recorder_(source_.directory(), [this] { return counts(); }) {
   for (const std::filesystem::path& directory : options_.template_path) {
     std::error_code error;
@@ -67,17 +68,26 @@ SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request, Asked asked)
   CompileGate::watch_this_thread();
   // Asked for before, and not ready yet.
   if (SignatureSlot* known = memo_.find(memo_request(request)).slot) return *known;
+  Span span(trace_.sink(), "resolve");
   const table::Template& tmpl = templates_.find(request.name);
   const BucketSteps steps = steps_of(tmpl, request.sizes);
   MemoryTier::Admit admit;
   if (asked == Asked::kNow) admit = [this](const Signature& made) { churn_.admit(made); };
   SignatureSlot& slot =
       memory_.slot_of(resolve(tmpl, request.constants, steps), request.options.debug, admit);
+  if (span.has_sink()) span.arg("signature", slot.signature.text());
   // Before anything that may take long, fail or be killed.
   requests_.record(slot.signature, request.constants, steps, request.options.debug);
   templates_.mark_served(tmpl.name);
   memo_.insert(memo_request(request), tmpl, {&slot, groups_.group_of(tmpl, steps)});
   return slot;
+}
+
+Unit Runtime::Impl::render(const Signature& signature, Arch arch, Debug debug) {
+  Span span(trace_.sink(), "render");
+  Unit unit = make_unit(signature, arch, debug);
+  describe(span, unit);
+  return unit;
 }
 
 Arch Runtime::Impl::arch_for(const Signature& signature, std::size_t capability) {
@@ -91,6 +101,8 @@ Arch Runtime::Impl::arch_for(const Signature& signature, std::size_t capability)
 }
 
 LoadResult Runtime::Impl::try_load(const Unit& unit, const Artifact& artifact) {
+  Span span(trace_.sink(), "load");
+  describe(span, unit);
   KernelInfo info;
   info.name = unit.signature->tmpl->name;
   info.signature = unit.name();
@@ -106,6 +118,7 @@ LoadResult Runtime::Impl::try_load(const Unit& unit, const Artifact& artifact) {
     info.constants.push_back({unit.signature->tmpl->constants[i].name, unit.signature->values[i]});
   }
   LoadResult result = load_kernel(devices_.driver(), artifact, std::move(info));
+  span.result(result.outcome == LoadOutcome::kLoaded ? "loaded" : "refused");
   if (result.outcome == LoadOutcome::kLoaded) {
     kernels_loaded_.fetch_add(1, std::memory_order_relaxed);
     bytes_loaded_.fetch_add(artifact.cubin.size(), std::memory_order_relaxed);

@@ -39,7 +39,7 @@ std::optional<PrecompileReport> Runtime::Impl::precompile(const Signature& signa
                                                           Debug debug, Patience patience) {
   check_capability(*signature.tmpl, arch);
   source_.toolchain(devices_.driver_release());
-  const Unit unit = make_unit(signature, arch, debug);
+  const Unit unit = render(signature, arch, debug);
   const auto hit = [&](const ArtifactSource::Found& found) {
     source_.count_hit(found);
     return report_of(unit, found.artifact, true);

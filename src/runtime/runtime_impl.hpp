@@ -25,6 +25,7 @@
 #include "runtime/request_recorder.hpp"
 #include "runtime/statistics_recorder.hpp"
 #include "runtime/template_registry.hpp"
+#include "runtime/trace.hpp"
 
 namespace jit::inline v1 {
 
@@ -79,6 +80,7 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   enum class Asked : std::uint8_t { kNow, kAhead };
   SignatureSlot& slot_of(const KernelRequest& request, Asked asked = Asked::kNow);
 
+  MemoryTier::Claim claim_in_memory(SignatureSlot& slot, std::size_t capability);
   Kernel get_slowly(const KernelRequest& request);
   // Whether another process that makes the kernel is waited for, and how long it was already.
   struct Patience {
@@ -104,6 +106,8 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   // The primary context of the device asked for by ordinal, where another one is current: a kernel
   // is loaded and made ready on its own device. Null where nothing needs to change.
   std::unique_ptr<ContextScope> scope_of(const KernelOptions& options);
+  // make_unit, as a span.
+  Unit render(const Signature& signature, Arch arch, Debug debug);
   Arch arch_for(const Signature& signature, std::size_t capability);
   std::unique_ptr<detail::LoadedKernel> load(const Unit& unit, const Artifact& artifact);
   // An entry that the driver takes; one that it refuses because its bytes are broken is a miss.
@@ -124,6 +128,7 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
 
   RuntimeOptions options_;
   Logger logger_;
+  Trace trace_;  // before all that work, which may end a span last
   TemplateRegistry templates_;
   Devices devices_;  // before the kernels, which call its driver when they end
   MemoryTier memory_;

@@ -28,5 +28,6 @@ set(CUBINET_SOURCES_RUNTIME
     story.cpp
     template_registry.cpp
     tiers.cpp
+    trace.cpp
     warm_up.cpp
     worker.cpp)

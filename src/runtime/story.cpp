@@ -19,13 +19,15 @@ Kernel Runtime::Impl::get(const KernelRequest& request) {
 }
 
 Kernel Runtime::Impl::get_slowly(const KernelRequest& request) {
+  Span span(trace_.sink(), "get");
   // Whatever may vary per request is refused or turned into a bucket here.
   SignatureSlot& slot = slot_of(request);
+  if (span.has_sink()) span.arg("signature", slot.signature.text());
   devices_.driver();
   const std::size_t capability = devices_.capability_index(request.options.device);
   const auto scope = scope_of(request.options);
   // One caller per signature goes on; the others wait for it and share its outcome.
-  MemoryTier::Claim claim = memory_.claim(slot, capability);
+  MemoryTier::Claim claim = claim_in_memory(slot, capability);
   if (claim.leads()) {
     build(claim, slot, capability, {});
     groups_.add(group_of(request));
@@ -36,13 +38,21 @@ Kernel Runtime::Impl::get_slowly(const KernelRequest& request) {
   return ready(*slot.loaded[capability].load(std::memory_order_acquire), request.options);
 }
 
+MemoryTier::Claim Runtime::Impl::claim_in_memory(SignatureSlot& slot, std::size_t capability) {
+  Span span(trace_.sink(), "wait");
+  MemoryTier::Claim claim = memory_.claim(slot, capability);
+  if (claim.leads()) span.forget();
+  else span.result("another thread");
+  return claim;
+}
+
 std::optional<WarmUpOutcome> Runtime::Impl::build(MemoryTier::Claim& claim, SignatureSlot& slot,
                                                   std::size_t capability, Patience patience) {
   try {
     const Stopwatch begun;
     const Arch arch = arch_for(slot.signature, capability);
     // The text itself is rendered and hashed, so a key never rests on a belief about it.
-    const Unit unit = make_unit(slot.signature, arch, slot.debug);
+    const Unit unit = render(slot.signature, arch, slot.debug);
     std::string_view miss;  // its name: that of the first look
     // A restarted process stops here, without the compiler.
     if (serve(claim, find_and_load(unit, miss))) return WarmUpOutcome::kFound;
@@ -121,7 +131,7 @@ std::unique_ptr<detail::LoadedKernel> Runtime::Impl::find_made_elsewhere(const U
   const table::Template& tmpl = *unit.signature->tmpl;
   for (const Arch arch : archs_that_serve(tmpl.target, devices_.capability(capability))) {
     if (arch == unit.arch || arch.number() < tmpl.min_capability) continue;
-    if (auto kernel = find_and_load(make_unit(*unit.signature, arch, debug), miss)) return kernel;
+    if (auto kernel = find_and_load(render(*unit.signature, arch, debug), miss)) return kernel;
   }
   return nullptr;
 }

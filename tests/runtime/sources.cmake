@@ -10,6 +10,7 @@ set(CUBINET_TESTS_RUNTIME
     flight_test.cpp
     frozen_miss_test.cpp
     fork_test.cpp
+    histograms_test.cpp
     housekeeping_test.cpp
     hit_counter_test.cpp
     lifecycle_test.cpp
@@ -29,5 +30,6 @@ set(CUBINET_TESTS_RUNTIME
     statistics_test.cpp
     story_test.cpp
     template_registry_test.cpp
+    trace_test.cpp
     try_get_test.cpp
     warm_up_test.cpp)

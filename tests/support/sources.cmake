@@ -9,6 +9,10 @@ set(CUBINET_FAKE_CUDA
 set(CUBINET_TESTS_SUPPORT
   fake_client.cpp
 )
+# A library of its own, which NVTX loads.
+set(CUBINET_NVTX_TOOL
+  nvtx_tool.cpp
+)
 # A library of its own, preloaded.
 set(CUBINET_FAKE_FILE_SYSTEM
   fake_file_system.cpp

@@ -13,6 +13,7 @@ set(CUBINET_TESTS_TOOLS
     explain_fixture.cpp
     explain_test.cpp
     pack_verbs_test.cpp
+    nvtx_test.cpp
     precompile_test.cpp
     precompile_failure_test.cpp
     prometheus_grammar.cpp

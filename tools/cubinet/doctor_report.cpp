@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/hex.hpp"
+#include "base/nvtx.hpp"
 #include "cubinet/text.hpp"
 #include "jit/error.hpp"
 #include "jit/version.hpp"
@@ -183,6 +184,8 @@ std::string doctor_text(const Examination& found) {
   }
   std::string names;
   for (const std::string& name : found.templates) names += (names.empty() ? "" : ", ") + name;
+  table.add({"profilers", has_nvtx() ? "ranges for NVTX tools such as Nsight Systems"
+                                     : "no NVTX ranges: its headers were not there at build time"});
   table.add({"templates", names.empty() ? "none" : names});
   for (const auto& [name, value] : found.variables) {
     table.add({&name == &found.variables.front().first ? "environment" : "",
@@ -220,6 +223,7 @@ Json doctor_json(const Examination& found) {
        {"gpus", std::move(gpus)},
        {"cache", cache_json(found.cache)},
        {"packs", Json::array_of(found.packs, pack_json)},
+       {"nvtx", has_nvtx()},
        {"templates", Json::array_of(found.templates, [](const auto& name) { return Json(name); })},
        {"environment", std::move(variables)},
        {"problems", std::move(problems)}});

@@ -21,12 +21,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 14> kVariables{
+constexpr std::array<std::string_view, 17> kVariables{
     "CUBINET_CACHE_DIR",      "CUBINET_PACKS",         "CUBINET_MODE",
     "CUBINET_TOOLCHAIN",      "CUBINET_TRUST",         "CUBINET_LOG",
     "CUBINET_NVRTC",          "CUBINET_DRIVER",        "CUBINET_LOCK_TIMEOUT_MS",
     "CUBINET_FAILED_DIR",     "CUBINET_TEMPLATE_PATH", "CUBINET_CACHE_MAX_SIZE",
-    "CUBINET_CACHE_MIN_FREE", "CUBINET_LIBRARY"};
+    "CUBINET_CACHE_MIN_FREE", "CUBINET_CHURN",         "CUBINET_CHURN_LIMIT",
+    "CUBINET_TRACE",          "CUBINET_LIBRARY"};
 
 fs::path nearest_existing(fs::path path) {
   std::error_code error;

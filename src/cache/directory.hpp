@@ -1,9 +1,9 @@
 // Directory: the tier of the cache that is a directory on disk.
 //
-//   <root>/v1/<2 hex>/<64 hex key>.<release>-<8 hex of build>.cubinet   entries
-//   <root>/v1/tmp/                                                      being written
-//   <root>/v1/quarantine/                                               damaged, 16 at most
-//   <root>/v1/locks                                                     see single_flight.hpp
+//   <root>/v2/<2 hex>/<64 hex key>.<release>-<8 hex of build>.cubinet   entries
+//   <root>/v2/tmp/                                                      being written
+//   <root>/v2/quarantine/                                               damaged, 16 at most
+//   <root>/v2/locks                                                     see single_flight.hpp
 //
 // The mtime of an entry's file is its last use, to touch_after or touch_after_change; see
 // eviction.hpp.

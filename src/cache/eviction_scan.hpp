@@ -38,7 +38,7 @@ struct EvictionScan {
 std::uint64_t disk_bytes(const struct stat& status) noexcept;
 std::int64_t last_use_ns(const struct stat& status) noexcept;
 
-// Looks at every file below `format` (<root>/v1). Ends early, with what it has, once `stop` is set.
+// Looks at every file below `format` (<root>/v2). Ends early, with what it has, once `stop` is set.
 EvictionScan scan_for_eviction(const TrustedDirectory& format, const std::atomic<bool>& stop);
 
 }  // namespace jit::inline v1

@@ -8,12 +8,17 @@
 #include <string>
 #include <string_view>
 
+#include "cache/entry.hpp"
 #include "signature/artifact.hpp"
 #include "signature/key.hpp"
 
 namespace jit::inline v1 {
 
-inline constexpr const char* kFormatDirectory = "v1";
+// "v2": entries of another format lie in another directory, so that an older or newer Cubinet that
+// shares the cache neither sees them nor sets them aside.
+inline constexpr std::array<char, 3> kFormatName = {'v', '0' + kEntryFormatVersion, 0};
+static_assert(kEntryFormatVersion < 10);
+inline constexpr const char* kFormatDirectory = kFormatName.data();
 inline constexpr const char* kTemporaryDirectory = "tmp";
 inline constexpr const char* kQuarantineDirectory = "quarantine";
 inline constexpr const char* kLockFile = "locks";

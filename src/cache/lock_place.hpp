@@ -16,7 +16,7 @@ namespace jit::inline v1 {
 // right. Unknown ones count as remote: there the lock goes to another place, and nothing is lost.
 bool has_local_locks(std::int64_t file_system_type) noexcept;
 
-// The directory for the lock file: <root>/v1, or one of this user's on this node where that is on a
+// The directory for the lock file: <root>/v2, or one of this user's on this node where that is on a
 // network or unknown file system. Made if missing.
 // Returns: a directory without descriptor, with the reason in `why`, if there is none.
 TrustedDirectory open_lock_place(const DirectoryOptions& options);

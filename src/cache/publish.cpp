@@ -24,7 +24,7 @@ namespace {
 constexpr std::size_t kMaxNamesSwept = 1024;
 constexpr std::int64_t kStaleAfterS = 3600;
 
-// A file in <root>/v1/tmp, unlinked when it goes unless it was renamed away.
+// A file in <root>/v2/tmp, unlinked when it goes unless it was renamed away.
 class TemporaryFile {
  public:
   TemporaryFile(const TrustedDirectory& directory, const UnitKey& key) : directory_(directory) {

@@ -12,7 +12,7 @@ namespace jit::inline v1 {
 
 inline constexpr std::size_t kMaxQuarantined = 16;
 
-// Moves `name` out of its shard into <root>/v1/quarantine, or removes it where that fails; the
+// Moves `name` out of its shard into <root>/v2/quarantine, or removes it where that fails; the
 // oldest there make room. Leaves alone what is no longer the file that was `seen`: somebody has
 // healed it. Returns: whether it is out of the way.
 bool move_to_quarantine(const Shard& shard, const std::string& name, const struct stat& seen,

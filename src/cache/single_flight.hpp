@@ -23,7 +23,7 @@ std::string_view name_of(LockState state) noexcept;
 // lock file, each claim through a descriptor of its own: claims of one process exclude each other
 // as well. The kernel releases the lock when its holder dies, however it dies.
 //
-// The lock file is <root>/v1/locks where the file system is a local one, else it lies in a
+// The lock file is <root>/v2/locks where the file system is a local one, else it lies in a
 // directory of this user on this node ($XDG_RUNTIME_DIR/cubinet, /dev/shm/cubinet-<uid>,
 // /tmp/cubinet-<uid>). It is never unlinked. A failure to lock is never an error: correctness does
 // not rest on it. Fork: a child's copy of a claim is void: its descriptor is closed in the child,

@@ -1,9 +1,9 @@
 // Statistics: what all processes that used a directory have counted, living and dead.
 //
-//   <root>/v1/stats/<16 hex>.stats   one Runtime each, locked by its process; statistics_file.hpp
-//   <root>/v1/stats/<16 hex>.new     one of them being made, or a total
-//   <root>/v1/stats/total            the sum of those that were folded
-//   <root>/v1/stats/lock             held by the one who folds or resets
+//   <root>/v2/stats/<16 hex>.stats   one Runtime each, locked by its process; statistics_file.hpp
+//   <root>/v2/stats/<16 hex>.new     one of them being made, or a total
+//   <root>/v2/stats/total            the sum of those that were folded
+//   <root>/v2/stats/lock             held by the one who folds or resets
 //
 // To fold is to add the files of dead processes to the total and to remove them. The total that
 // contains a file says so by name before the file is removed, in one rename, and says so until a

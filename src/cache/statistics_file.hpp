@@ -13,7 +13,7 @@
 
 namespace jit::inline v1 {
 
-// StatisticsFile is <root>/v1/stats/<16 hex>.stats, made at the first write and rewritten in place,
+// StatisticsFile is <root>/v2/stats/<16 hex>.stats, made at the first write and rewritten in place,
 // never mapped. Its writer holds a lock on it as long as it lives, however it dies; after that the
 // file stays until it is folded into the total (statistics.hpp).
 //

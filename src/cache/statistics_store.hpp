@@ -1,4 +1,4 @@
-// Statistics store: the files below <root>/v1/stats as statistics.hpp names them.
+// Statistics store: the files below <root>/v2/stats as statistics.hpp names them.
 #pragma once
 
 #include <optional>

@@ -41,10 +41,10 @@ TrustedDirectory open_root(const DirectoryOptions& options, Missing missing);
 // parent.
 TrustedDirectory open_below(const TrustedDirectory& parent, const char* name, Missing missing);
 
-// <root>/v1.
+// <root>/v2.
 TrustedDirectory open_format_directory(const DirectoryOptions& options, Missing missing);
 
-// The two directories that lead to an entry: <root>/v1 and <root>/v1/<2 hex>. Where the first could
+// The two directories that lead to an entry: <root>/v2 and <root>/v2/<2 hex>. Where the first could
 // not be had, the second carries its reason.
 struct Shard {
   TrustedDirectory format;

@@ -99,7 +99,7 @@ bool same(const Entry& a, const Entry& b) {
 }
 
 fs::path path_of(const fs::path& root, const Entry& entry) {
-  return root / "v1" / to_hex(std::span(entry.key.bytes).first<1>()) /
+  return root / kFormatDirectory / to_hex(std::span(entry.key.bytes).first<1>()) /
          entry_name(entry.key, entry.artifact.toolchain);
 }
 

@@ -14,6 +14,7 @@
 #include "cache/cache_fixture.hpp"
 #include "cache/directory.hpp"
 #include "cache/fault_injection.hpp"
+#include "cache/layout.hpp"
 
 using namespace jit;
 using namespace jit::test;
@@ -69,7 +70,8 @@ void crash_once(const Directory& directory, const std::vector<Entry>& entries,
   });
   pause_us(after_us);
   kill_and_reap(child);
-  tally.interrupted += clean_up_after(child, directory.root() / "v1/tmp", after_us % 64 != 0);
+  tally.interrupted +=
+      clean_up_after(child, directory.root() / kFormatDirectory / "tmp", after_us % 64 != 0);
   for (const Entry& entry : entries) {
     Miss miss;
     const auto found = directory.find({.key = entry.key, .toolchain = toolchain()}, &miss);
@@ -106,7 +108,7 @@ Tally& crash_many(const fs::path& root, int rounds, std::uint32_t longest_us) {
 
 // What the dead left behind goes by itself once it is old.
 void check_swept(const fs::path& root) {
-  const fs::path temporary = root / "v1/tmp";
+  const fs::path temporary = root / kFormatDirectory / "tmp";
   const auto old = fs::file_time_type::clock::now() - std::chrono::hours(2);
   for (const fs::directory_entry& file : fs::directory_iterator(temporary)) {
     fs::last_write_time(file, old);

@@ -12,6 +12,7 @@
 #include "base/file.hpp"
 #include "cache/cache_fixture.hpp"
 #include "cache/directory.hpp"
+#include "cache/layout.hpp"
 
 using namespace jit;
 using namespace jit::test;
@@ -213,7 +214,7 @@ TEST_CASE("a file healed meanwhile is not moved to the quarantine") {
   REQUIRE(::stat(patient.path.c_str(), &seen) == 0);
   REQUIRE(patient.directory.publish(patient.entry).ok);
   CHECK(patient.heals());
-  CHECK(files_in(patient.folder / "v1/quarantine") == 0);
+  CHECK(files_in(patient.folder / kFormatDirectory / "quarantine") == 0);
 }
 
 TEST_CASE("a thousand damaged entries are one warning for each kind") {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "cache/cache_fixture.hpp"
+#include "cache/layout.hpp"
 
 using namespace jit;
 using namespace jit::test;
@@ -60,12 +61,12 @@ TEST_CASE("reading makes nothing, publishing makes private directories and files
   CHECK(directory.publish(entry).ok);
   ::umask(before);
   const fs::path path = path_of(root, entry);
-  for (const fs::path& made :
-       {fs::path(folder / "a"), root, root / "v1", root / "v1/tmp", path.parent_path()}) {
+  for (const fs::path& made : {fs::path(folder / "a"), root, root / kFormatDirectory,
+                               root / kFormatDirectory / "tmp", path.parent_path()}) {
     CHECK(mode_of(made) == 0700);
   }
   CHECK(mode_of(path) == 0600);
-  CHECK(files_in(root / "v1/tmp") == 0);
+  CHECK(files_in(root / kFormatDirectory / "tmp") == 0);
 }
 
 TEST_CASE("a read-only Directory reads and writes nothing") {
@@ -173,7 +174,7 @@ TEST_CASE("the quarantine keeps the latest sixteen") {
     CHECK_FALSE(directory.quarantine(entry.key, toolchain(), Damage::kRefusedByDriver));
     CHECK_FALSE(directory.find(entry.key, toolchain(), ToolchainPolicy::kExact));
   }
-  CHECK(files_in(folder / "v1/quarantine") == 16);
+  CHECK(files_in(folder / kFormatDirectory / "quarantine") == 16);
   CHECK(directory.stats().quarantined == 40);
 }
 
@@ -181,16 +182,16 @@ TEST_CASE("temporary files of the dead are swept, those of the living stay") {
   const Folder folder;
   const Entry entry = make_entry(7);
   REQUIRE(Directory({.root = folder.path()}).publish(entry).ok);
-  spill(folder / "v1/tmp/old", {});
-  spill(folder / "v1/tmp/future", {});
-  spill(folder / "v1/tmp/new", {});
-  age(folder / "v1/tmp/old", std::chrono::hours(2));
-  age(folder / "v1/tmp/future", std::chrono::hours(-1000));
+  spill(folder / kFormatDirectory / "tmp/old", {});
+  spill(folder / kFormatDirectory / "tmp/future", {});
+  spill(folder / kFormatDirectory / "tmp/new", {});
+  age(folder / kFormatDirectory / "tmp/old", std::chrono::hours(2));
+  age(folder / kFormatDirectory / "tmp/future", std::chrono::hours(-1000));
   const Directory directory({.root = folder.path()});
   REQUIRE(directory.publish(entry).ok);
   CHECK(directory.stats().swept == 2);
-  CHECK(files_in(folder / "v1/tmp") == 1);
-  CHECK(fs::exists(folder / "v1/tmp/new"));
+  CHECK(files_in(folder / kFormatDirectory / "tmp") == 1);
+  CHECK(fs::exists(folder / kFormatDirectory / "tmp/new"));
   CHECK(directory.sweep() == 0);
 }
 
@@ -214,7 +215,7 @@ TEST_CASE("many threads publish and find the same keys") {
   for (std::thread& thread : threads) thread.join();
   CHECK(wrong == 0);
   CHECK(directory.stats().damaged == 0);
-  CHECK(files_in(folder / "v1/tmp") == 0);
+  CHECK(files_in(folder / kFormatDirectory / "tmp") == 0);
 }
 
 TEST_CASE("a hit costs little more than its system calls", "[.benchmark]") {

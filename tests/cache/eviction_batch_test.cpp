@@ -7,6 +7,7 @@
 #include "cache/eviction.hpp"
 #include "cache/eviction_fixture.hpp"
 #include "cache/fault_injection.hpp"
+#include "cache/layout.hpp"
 
 using namespace jit;
 using namespace jit::test;
@@ -19,7 +20,7 @@ TEST_CASE("entries go in the order of their last use, batch after batch") {
   const Directory cache({.root = folder.path(), .min_free_bytes = 0});
   const auto path = [&](std::uint32_t i) { return path_of(folder.path(), make_entry(i)); };
   for (std::uint32_t i = 0; i < kEntries; ++i) make_file(path(i), 1, 2 * (kEntries - i));
-  fs::permissions(folder / "v1", fs::perms(0700));
+  fs::permissions(folder / kFormatDirectory, fs::perms(0700));
   const auto left = [&] {
     Numbers numbers;
     for (std::uint32_t i = 0; i < kEntries; ++i) {
@@ -49,7 +50,7 @@ TEST_CASE("a shard is opened once for all of a batch") {
     for (std::uint32_t i = 0; i < entries; ++i) {
       make_file(path_of(folder.path(), make_entry(i)), 1, 60);
     }
-    fs::permissions(folder / "v1", fs::perms(0700));
+    fs::permissions(folder / kFormatDirectory, fs::perms(0700));
     const FaultInjector counter({.only = "openat"});
     CHECK(cache.evict({.max_bytes = 0}).removed_entries == entries);
     return counter.calls();

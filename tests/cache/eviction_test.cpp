@@ -10,6 +10,7 @@
 #include "cache/cache_fixture.hpp"
 #include "cache/eviction_fixture.hpp"
 #include "cache/fault_injection.hpp"
+#include "cache/layout.hpp"
 #include "cache/mount_namespace.hpp"
 #include "cache/single_flight.hpp"
 
@@ -116,7 +117,7 @@ TEST_CASE("clocks that went back a year leave the order of use") {
 TEST_CASE("the quarantine counts and goes before any entry, dead writers' files in any case") {
   const Cache cache(10);
   const std::uint64_t cap = 10 * cache.entry_bytes();
-  const fs::path format = cache.folder / "v1";
+  const fs::path format = cache.folder / kFormatDirectory;
   make_file(format / "tmp" / "dead", 5000, 2 * 3600);
   make_file(format / "tmp" / "dead-too", 5000, -2 * 3600);
   make_file(format / "tmp" / "alive", 5000, 60);

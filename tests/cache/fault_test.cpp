@@ -9,6 +9,7 @@
 #include "cache/cache_fixture.hpp"
 #include "cache/directory.hpp"
 #include "cache/eviction.hpp"
+#include "cache/layout.hpp"
 #include "cache/single_flight.hpp"
 
 using namespace jit;
@@ -65,7 +66,7 @@ TEST_CASE("an error at any call of a first publish costs that publish at most") 
     const auto found = find(directory, entry);
     CHECK(found.has_value() == result.ok);
     if (found) CHECK(same(*found, entry));
-    if (struck != "unlinkat") CHECK(files_in(root / "v1/tmp") == 0);
+    if (struck != "unlinkat") CHECK(files_in(root / kFormatDirectory / "tmp") == 0);
     CHECK(open_descriptors() == descriptors);
     CHECK(directory.publish(entry).ok);
     CHECK(find(directory, entry));
@@ -87,7 +88,7 @@ TEST_CASE("an error at any call of a replacing publish leaves the old entry or t
     const auto found = find(directory, entry);
     REQUIRE(found);
     CHECK(same(*found, result.ok ? newer : entry));
-    if (struck != "unlinkat") CHECK(files_in(folder / "v1/tmp") == 0);
+    if (struck != "unlinkat") CHECK(files_in(folder / kFormatDirectory / "tmp") == 0);
     CHECK(open_descriptors() == descriptors);
     return !struck.empty();
   });
@@ -107,7 +108,7 @@ TEST_CASE("two errors in one publish leave nothing behind but what could not be 
       CHECK(struck == function);
       const bool cannot_sync = std::string(function) == "fsync" && error == ENOSYS;
       CHECK(result.ok == cannot_sync);
-      CHECK(files_in(folder / "v1/tmp") == 0);
+      CHECK(files_in(folder / kFormatDirectory / "tmp") == 0);
       CHECK(directory.publish(entry).ok);
     }
   }

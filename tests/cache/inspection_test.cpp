@@ -5,6 +5,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "cache/cache_fixture.hpp"
+#include "cache/layout.hpp"
 
 using namespace jit;
 using namespace jit::test;
@@ -80,7 +81,7 @@ TEST_CASE("a key prefix selects, with any number of digits") {
 
 TEST_CASE("strangers in the directory are not listed, and damaged entries are, without a summary") {
   const Shelf shelf;
-  spill(shelf.folder / "v1/README", {});
+  spill(shelf.folder / kFormatDirectory / "README", {});
   spill(shelf.path(0).parent_path() / "stranger.cubinet", {});
   spill(shelf.path(0), {});
   fs::remove(shelf.path(1));

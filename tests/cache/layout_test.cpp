@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cache/cache_fixture.hpp"
+#include "cache/inspection.hpp"
 #include "cache/location.hpp"
 
 using namespace jit;
@@ -64,4 +65,18 @@ TEST_CASE("the cache lives where the XDG rules say, and needs neither home nor p
     ::unsetenv("HOME");
     return good && default_cache_dir() == by_uid;
   })));
+}
+
+TEST_CASE("entries of another format are neither seen nor set aside") {
+  CHECK(std::string(kFormatDirectory) == "v" + std::to_string(kEntryFormatVersion));
+  const Folder folder;
+  const Entry entry = make_entry(1);
+  const Directory directory({.root = folder / "cache"}, Logger::silent());
+  REQUIRE(directory.publish(entry).ok);
+  const auto older = folder / "cache/v1/00";
+  std::filesystem::create_directories(older);
+  const auto path = older / entry_name(entry.key, entry.artifact.toolchain);
+  spill(path, {});
+  CHECK(list_entries(directory).size() == 1);
+  CHECK(std::filesystem::exists(path));
 }

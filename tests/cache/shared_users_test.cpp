@@ -11,6 +11,7 @@
 #include "cache/directory.hpp"
 #include "cache/eviction.hpp"
 #include "cache/inspection.hpp"
+#include "cache/layout.hpp"
 #include "cache/single_flight.hpp"
 #include "cache/statistics.hpp"
 #include "cache/statistics_file.hpp"
@@ -138,7 +139,7 @@ TEST_CASE("users of a group find, replace, quarantine and remove each other's en
       CHECK_FALSE(fs::exists(path_of(root.path(), entry)));
       CHECK(root.as(reader, publishes(entry)));
     }
-    CHECK(files_in(root.path() / "v1/quarantine") == 2);
+    CHECK(files_in(root.path() / kFormatDirectory / "quarantine") == 2);
     // Now Anna made the second and Bert the first.
     CHECK(root.as(kBert, [&](const Directory& cache) {
       return cache.quarantine(second.key, toolchain(), Damage::kRefusedByDriver);
@@ -166,7 +167,7 @@ TEST_CASE("users of a group have one single flight") {
     if (::poll(&waits, 1, 10'000) == 1) CHECK(::read(ready[0], &word, 1) == 1);
     CHECK(word == 'y');
     CHECK(root.as(kBert, asks(LockState::kTimedOut)));
-    CHECK(owner_of(root.path() / "v1/locks") == kAnna);
+    CHECK(owner_of(root.path() / kFormatDirectory / "locks") == kAnna);
     kill_and_reap(leader);
     CHECK(root.as(kBert, asks(LockState::kAcquired)));
     ::close(ready[0]);

@@ -16,6 +16,7 @@
 #include "base/file.hpp"
 #include "cache/cache_fixture.hpp"
 #include "cache/fault_injection.hpp"
+#include "cache/layout.hpp"
 #include "cache/single_flight.hpp"
 
 using namespace jit;
@@ -276,6 +277,6 @@ TEST_CASE("processes of one node exclude each other though the cache is on the n
     CHECK(in_another_process(LockState::kAcquired, 2));
     network.below.push_back(place.string());
   }
-  CHECK_FALSE(fs::exists(folder / "v1/locks"));
+  CHECK_FALSE(fs::exists(folder / kFormatDirectory / "locks"));
   ::unsetenv("XDG_RUNTIME_DIR");
 }

@@ -140,7 +140,7 @@ TEST_CASE("a cache on the network has its locks on this node") {
     CHECK(open_lock_file(place, kLockFile));
   }
   CHECK(fs::exists(run / "cubinet/locks"));
-  CHECK_FALSE(fs::exists(folder / "cache/v1/locks"));
+  CHECK_FALSE(fs::exists(folder / "cache" / kFormatDirectory / "locks"));
   ::unsetenv("XDG_RUNTIME_DIR");
 }
 
@@ -156,14 +156,14 @@ TEST_CASE("there is no lock to be had in a read-only Directory, nor is anything 
 TEST_CASE("what stands in the lock file's place is not locked") {
   const Folder folder;
   const Directory directory({.root = folder.path()});
-  fs::create_directory(folder / "v1");
-  fs::permissions(folder / "v1", fs::perms(0700));
-  SECTION("link") { fs::create_symlink(folder / "elsewhere", folder / "v1/locks"); }
-  SECTION("fifo") { REQUIRE(::mkfifo((folder / "v1/locks").c_str(), 0600) == 0); }
-  SECTION("directory") { fs::create_directory(folder / "v1/locks"); }
+  fs::create_directory(folder / kFormatDirectory);
+  fs::permissions(folder / kFormatDirectory, fs::perms(0700));
+  SECTION("link") { fs::create_symlink(folder / "elsewhere", folder / kFormatDirectory / "locks"); }
+  SECTION("fifo") { REQUIRE(::mkfifo((folder / kFormatDirectory / "locks").c_str(), 0600) == 0); }
+  SECTION("directory") { fs::create_directory(folder / kFormatDirectory / "locks"); }
   SECTION("open to others") {
-    spill(folder / "v1/locks", {});
-    fs::permissions(folder / "v1/locks", fs::perms(0666));
+    spill(folder / kFormatDirectory / "locks", {});
+    fs::permissions(folder / kFormatDirectory / "locks", fs::perms(0666));
   }
   CHECK(ask(directory, 1).state() == LockState::kUnavailable);
   CHECK_FALSE(fs::exists(folder / "elsewhere"));

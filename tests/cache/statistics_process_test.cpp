@@ -15,6 +15,7 @@
 #include <random>
 
 #include "cache/cache_fixture.hpp"
+#include "cache/layout.hpp"
 #include "cache/statistics.hpp"
 #include "cache/statistics_file.hpp"
 
@@ -112,7 +113,8 @@ TEST_CASE("damaged files of the dead hold up nobody") {
   REQUIRE(StatisticsFile(directory).write(hits(1)) == 0);
   constexpr int kFiles = 200;  // a loss of power leaves such: empty
   for (int i = 0; i < kFiles; ++i) {
-    const std::filesystem::path path = folder / "v1/stats" / fmt::format("{:016x}.stats", i);
+    const std::filesystem::path path =
+        folder / kFormatDirectory / "stats" / fmt::format("{:016x}.stats", i);
     UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)).reset();
   }
   const auto begin = std::chrono::steady_clock::now();

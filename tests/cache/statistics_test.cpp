@@ -1,5 +1,6 @@
 // Counts on disk: written by processes that live and die, added up, folded, reset.
 #include "cache/statistics.hpp"
+#include "cache/layout.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -32,7 +33,7 @@ Counts counts_of(std::uint64_t hits, std::uint64_t odd = 0) {
   return counts;
 }
 
-fs::path statistics_dir(const Folder& folder) { return folder / "v1/stats"; }
+fs::path statistics_dir(const Folder& folder) { return folder / kFormatDirectory / "stats"; }
 
 std::vector<fs::path> files_of(const Folder& folder, const std::string& extension = ".stats") {
   std::vector<fs::path> found;
@@ -381,7 +382,7 @@ TEST_CASE("a fold that is killed at any call loses nothing and counts nothing tw
     CHECK(read_statistics(directory).all.at("memory_hits") == 15);
     fold_statistics(directory);
     CHECK(read_statistics(directory).all.at("memory_hits") == 15);
-    CHECK(files_in(root / "v1/stats") <= 3);
+    CHECK(files_in(root / kFormatDirectory / "stats") <= 3);
   }
   CHECK(call > 20);
 }

@@ -11,6 +11,7 @@
 #include "base/file.hpp"
 #include "cache/cache_fixture.hpp"
 #include "cache/directory.hpp"
+#include "cache/layout.hpp"
 #include "cache/location.hpp"
 #include "cache/single_flight.hpp"
 
@@ -55,7 +56,7 @@ TEST_CASE("a directory that others may write to is refused with a remedy") {
   const Entry entry = make_entry(1);
   REQUIRE(Directory({.root = root}).publish(entry).ok);
   const fs::path shard = path_of(root, entry).parent_path();
-  for (const fs::path& open : {root, root / "v1", shard}) {
+  for (const fs::path& open : {root, root / kFormatDirectory, shard}) {
     CAPTURE(open);
     set_mode(open, 0777);
     Lines lines;
@@ -72,9 +73,9 @@ TEST_CASE("a directory that others may write to is refused with a remedy") {
     CHECK(fails_softly(directory, lines, "everybody may write to"));
     set_mode(open, 0700);
   }
-  set_mode(root / "v1/tmp", 0777);
+  set_mode(root / kFormatDirectory / "tmp", 0777);
   CHECK_FALSE(Directory({.root = root}, Logger::silent()).publish(entry).ok);
-  set_mode(root / "v1/tmp", 0700);
+  set_mode(root / kFormatDirectory / "tmp", 0700);
   CHECK(Directory({.root = root}).publish(entry).ok);
 }
 
@@ -100,7 +101,7 @@ TEST_CASE("a directory that its group may write to is trusted on request, and th
   CHECK((status.st_mode & 07777) == 02770);
   REQUIRE(::stat(path.c_str(), &status) == 0);
   CHECK((status.st_mode & 07777) == 0660);
-  REQUIRE(::stat((root / "v1/locks").c_str(), &status) == 0);
+  REQUIRE(::stat((root / kFormatDirectory / "locks").c_str(), &status) == 0);
   CHECK((status.st_mode & 07777) == 0660);
 }
 
@@ -241,7 +242,7 @@ TEST_CASE("a disk that is full, or read-only, is a soft failure") {
   CHECK(result.error == ENOSPC);
   CHECK(contains(result.what, "free some space"));
   CHECK(lines.take().size() == 1);
-  CHECK(files_in(disk / "v1/tmp") == 0);
+  CHECK(files_in(disk / kFormatDirectory / "tmp") == 0);
   for (std::uint32_t number = 0; number < 2; ++number) {
     CHECK(directory.find(key_of(number), toolchain(), ToolchainPolicy::kExact));
   }
@@ -272,7 +273,7 @@ bool survives_limit_of_file_size() {
   good = good && directory.publish(make_entry(2, 8000)).error == EFBIG;
   ::setrlimit(RLIMIT_FSIZE, &before);
   good = good && directory.publish(make_entry(2, 8000)).ok;
-  return good && files_in(folder / "v1/tmp") == 0 && lines.take().size() == 1;
+  return good && files_in(folder / kFormatDirectory / "tmp") == 0 && lines.take().size() == 1;
 }
 
 bool survives_limit_of_open_files() {

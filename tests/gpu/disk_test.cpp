@@ -2,6 +2,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "cache/entry.hpp"
+#include "cache/layout.hpp"
 #include "gpu/runtime_fixture.hpp"
 
 namespace jit::test {
@@ -117,7 +118,7 @@ TEST_CASE("another architecture's code under this one's key is found, and the ke
   fixture.runtime().precompile("add", constants, {}, "sm_80");
   const Decoded foreign = decode(read_bytes(only_entry(fixture)), nullptr);
   REQUIRE(foreign.entry);
-  std::filesystem::remove_all(fixture.cache() / "v1");
+  std::filesystem::remove_all(fixture.cache() / kFormatDirectory);
 
   Restarted own_process(fixture);
   CHECK(own_process.adds(7));

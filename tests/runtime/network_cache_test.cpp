@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "cache/fault_injection.hpp"
+#include "cache/layout.hpp"
 #include "runtime/process_fixture.hpp"
 #include "runtime/runtime_fixture.hpp"
 
@@ -41,7 +42,7 @@ TEST_CASE("processes of one node share one compile though the cache is on the ne
   CHECK(counters->compiles == 1);
   CHECK(scene.entries().size() == 1);
   CHECK(fs::exists(run / "cubinet/locks"));
-  CHECK_FALSE(fs::exists(scene.options.cache_dir / "v1/locks"));
+  CHECK_FALSE(fs::exists(scene.options.cache_dir / kFormatDirectory / "locks"));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/environment.hpp"
+#include "cache/layout.hpp"
 #include "jit/jit.hpp"
 #include "load/driver.hpp"
 #include "support/fake_driver.hpp"
@@ -74,8 +75,8 @@ class Scene {
   std::vector<std::filesystem::path> entries() const {
     std::vector<std::filesystem::path> found;
     std::error_code error;
-    for (const auto& file :
-         std::filesystem::recursive_directory_iterator(directory / "cache/v1", error)) {
+    for (const auto& file : std::filesystem::recursive_directory_iterator(
+             directory / "cache" / kFormatDirectory, error)) {
       const bool aside = file.path().string().find("/quarantine/") != std::string::npos;
       if (file.path().extension() == ".cubinet" && !aside) found.push_back(file.path());
     }
@@ -84,8 +85,8 @@ class Scene {
   std::size_t quarantined() const {
     std::error_code error;
     std::size_t count = 0;
-    for ([[maybe_unused]] const auto& file :
-         std::filesystem::directory_iterator(directory / "cache/v1/quarantine", error)) {
+    for ([[maybe_unused]] const auto& file : std::filesystem::directory_iterator(
+             directory / "cache" / kFormatDirectory / "quarantine", error)) {
       ++count;
     }
     return count;

@@ -9,6 +9,7 @@
 
 #include "base/file.hpp"
 #include "cache/entry.hpp"
+#include "cache/layout.hpp"
 #include "cache/statistics.hpp"
 #include "runtime/process_fixture.hpp"
 #include "runtime/runtime_fixture.hpp"
@@ -35,7 +36,7 @@ Counts on_disk(const RuntimeOptions& options) {
 }
 
 bool has_statistics(const RuntimeOptions& options) {
-  return std::filesystem::exists(options.cache_dir / "v1/stats");
+  return std::filesystem::exists(options.cache_dir / kFormatDirectory / "stats");
 }
 
 // Puts one entry into the cache. Returns its path.
@@ -169,7 +170,8 @@ TEST_CASE("each miss has its name: unreadable") {
   REQUIRE(::chmod(path.c_str(), 0) == 0);
   scene.options.mode = Mode::kFrozen;
   // The whole way open to read, for a child that is not root.
-  for (const char* below : {"", "cache", "cache/v1"}) {
+  for (const std::string& below :
+       {std::string(), std::string("cache"), std::string("cache/") + kFormatDirectory}) {
     REQUIRE(::chmod((scene.directory / below).c_str(), 0755) == 0);
   }
   REQUIRE(::chmod(path.parent_path().c_str(), 0755) == 0);

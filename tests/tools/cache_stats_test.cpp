@@ -2,8 +2,10 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "cache/layout.hpp"
 #include "tools/command_fixture.hpp"
 
+using jit::kFormatDirectory;
 using jit::testing::add_tiny_template;
 using jit::testing::CommandFixture;
 using jit::testing::CommandResult;
@@ -89,7 +91,8 @@ TEST_CASE("gc adds up the statistics of processes that have ended") {
   add_tiny_template(fixture);
   const auto files = [&] {
     std::size_t count = 0;
-    for (const auto& file : std::filesystem::directory_iterator(fixture.cache() / "v1/stats")) {
+    for (const auto& file :
+         std::filesystem::directory_iterator(fixture.cache() / kFormatDirectory / "stats")) {
       if (file.path().extension() == ".stats") ++count;
     }
     return count;

@@ -2,8 +2,10 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include "cache/layout.hpp"
 #include "tools/command_fixture.hpp"
 
+using jit::kFormatDirectory;
 using jit::testing::add_tiny_template;
 using jit::testing::CommandFixture;
 using jit::testing::CommandResult;
@@ -140,7 +142,7 @@ TEST_CASE("doctor says what the cache lies on, where its locks are, and whom it 
   CommandFixture fixture;
   const json local = fixture.run({"doctor", "--json"}).json().at("cache");
   CHECK(local.at("locks_in_cache") == true);
-  CHECK(local.at("locks") == (fixture.cache() / "v1").string());
+  CHECK(local.at("locks") == (fixture.cache() / kFormatDirectory).string());
   CHECK(local.at("file_system").is_string());
   CHECK(local.at("trust_group") == false);
   CHECK(fixture.run({"doctor"}).out_has("locks work there; the group is not trusted"));
@@ -177,7 +179,7 @@ TEST_CASE("doctor says that locks of a cache on the network are on this node, an
   const std::vector<std::string> words = {"precompile", "tiny", "--all-presets", "--arch", "sm_90"};
   REQUIRE(fixture.run(words).code == 0);
   CHECK(std::filesystem::exists(run / "cubinet/locks"));
-  CHECK_FALSE(std::filesystem::exists(fixture.cache() / "v1/locks"));
+  CHECK_FALSE(std::filesystem::exists(fixture.cache() / kFormatDirectory / "locks"));
   // No place anywhere is worth a note, and no failure.
   fixture.environment["FAKE_FILE_SYSTEM_BELOW"] = "/";
   const json nowhere = report_on("0x6969");

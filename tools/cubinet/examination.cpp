@@ -13,6 +13,7 @@
 #include "base/quantity.hpp"
 #include "cache/eviction.hpp"
 #include "cache/inspection.hpp"
+#include "cache/layout.hpp"
 #include "cubinet/verb.hpp"
 #include "runtime/runtime_impl.hpp"
 
@@ -225,7 +226,7 @@ class Examiner {
     if (finding.quarantined != 0) {
       problem(false, fmt::format("{} damaged entries were set aside", finding.quarantined),
               fmt::format("nothing needs doing; look at {} if it happens again",
-                          (finding.path / "v1" / "quarantine").string()));
+                          (finding.path / kFormatDirectory / "quarantine").string()));
     }
   }
 

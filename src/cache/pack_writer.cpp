@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -111,18 +112,28 @@ Plan plan_of(const std::vector<PackItem>& items) {
   return plan;
 }
 
-// A file that is not there yet; it goes unless it is kept.
+// A file that is not there yet; it goes unless it is kept. Where the system can do it, it has no
+// name until then, so that nothing is left of a process that is killed; else a name that no other
+// process chooses, on whatever machine or in whatever container of the same number it runs.
 class TemporaryFile {
  public:
-  explicit TemporaryFile(const std::filesystem::path& target)
-      : path_(fmt::format("{}.{}.tmp", target.native(), ::getpid())) {
-    ::unlink(path_.c_str());  // of a process of this number that was killed
-    constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-    fd_ = UniqueFd(::open(path_.c_str(), kFlags, 0644));
+  explicit TemporaryFile(const std::filesystem::path& target) {
+    std::uint64_t bits = 0;
+    static_cast<void>(::getrandom(&bits, sizeof bits, GRND_NONBLOCK));
+    path_ = fmt::format("{}.{}-{:016x}.tmp", target.native(), ::getpid(), bits);
+    const std::filesystem::path parent = target.has_parent_path() ? target.parent_path() : ".";
+    if (::access("/proc/self/fd", X_OK) == 0) {
+      fd_.reset(::open(parent.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644));
+    }
+    if (!fd_) {
+      constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+      fd_.reset(::open(path_.c_str(), kFlags, 0644));
+      named_ = static_cast<bool>(fd_);
+    }
     error_ = fd_ ? 0 : errno;
   }
   ~TemporaryFile() {
-    if (fd_ || error_ != 0) ::unlink(path_.c_str());
+    if (named_) ::unlink(path_.c_str());
   }
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
@@ -134,14 +145,25 @@ class TemporaryFile {
   // Returns: 0, or the first errno.
   int keep_as(const std::filesystem::path& target) {
     if (error_ == 0 && ::fsync(fd_.get()) != 0) error_ = errno;
+    if (error_ == 0 && !named_) give_name();
     if (error_ == 0) error_ = fd_.close();
     if (error_ == 0 && ::rename(path_.c_str(), target.c_str()) != 0) error_ = errno;
+    if (error_ == 0) named_ = false;
     return error_;
   }
 
  private:
+  void give_name() {
+    const std::string self = fmt::format("/proc/self/fd/{}", fd_.get());
+    const bool done =
+        ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path_.c_str(), AT_SYMLINK_FOLLOW) == 0;
+    error_ = done ? 0 : errno;
+    named_ = done;
+  }
+
   std::string path_;
   UniqueFd fd_;
+  bool named_ = false;
   int error_ = 0;
 };
 
@@ -149,6 +171,12 @@ void sync_directory_of(const std::filesystem::path& path) {
   const std::filesystem::path parent = path.has_parent_path() ? path.parent_path() : ".";
   const UniqueFd fd(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd) static_cast<void>(::fsync(fd.get()));
+}
+
+// A rename would put a file in the place of /dev/null, say, or of a directory's link.
+bool is_no_file(const std::filesystem::path& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
 }
 
 std::string failure(const std::filesystem::path& path, std::string_view why) {
@@ -164,6 +192,7 @@ Entry normalized(Entry entry) {
 
 std::string write_pack(const std::filesystem::path& path, std::vector<PackItem> items,
                        const ReadItem& read) {
+  if (is_no_file(path)) return failure(path, "there is something that is no file; name another");
   if (items.size() > kMaxPackEntries) {
     return failure(path, fmt::format("{} entries are too many; make several packs of at most {}",
                                      items.size(), kMaxPackEntries));

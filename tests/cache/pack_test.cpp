@@ -1,8 +1,10 @@
 #include <sys/inotify.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -246,6 +248,73 @@ TEST_CASE("a pack that moved to another directory and another user has it all") 
     CHECK(as_ordinary_user(has_all));
   }
   fs::permissions(moved, fs::perms(0755));
+}
+
+TEST_CASE("a writer that is killed leaves the old pack and no other file") {
+  const Folder folder;
+  REQUIRE(write_entries(folder / "a.cupack", make_entries(3)).empty());
+  const auto before = slurp(folder / "a.cupack");
+  const pid_t child = start([&] {
+    PackItem item;
+    item.bytes = 1000;
+    write_pack(folder / "a.cupack", {item}, [](const PackItem&) -> std::optional<Entry> {
+      ::kill(::getpid(), SIGKILL);
+      return std::nullopt;
+    });
+    return true;
+  });
+  CHECK_FALSE(succeeded(child));
+  CHECK(slurp(folder / "a.cupack") == before);
+  CHECK(files_in(folder.path()) == 1);
+}
+
+TEST_CASE("a disk that is full leaves the old pack and no other file") {
+  const Folder folder;
+  REQUIRE(write_entries(folder / "a.cupack", make_entries(1)).empty());
+  const auto before = slurp(folder / "a.cupack");
+  CHECK(succeeded(start([&] {
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit little{before.size(), before.size()};
+    if (::setrlimit(RLIMIT_FSIZE, &little) != 0) return false;
+    const std::string why = write_entries(folder / "a.cupack", make_entries(50, 1000));
+    return why.find("EFBIG") != std::string::npos;
+  })));
+  CHECK(slurp(folder / "a.cupack") == before);
+  CHECK(files_in(folder.path()) == 1);
+}
+
+TEST_CASE("two writers of one pack, even of the same process number, are in nobody's way") {
+  const Folder folder;
+  const fs::path path = folder / "a.cupack";
+  const Entry entry = make_entry(1);
+  const auto bytes = static_cast<std::uint32_t>(encode(entry).size());
+  bool other = false;
+  const std::string why =
+      write_pack(path, {{entry, 300, bytes}}, [&](const PackItem&) -> std::optional<Entry> {
+        other = write_entries(path, make_entries(9)).empty();
+        return entry;
+      });
+  CHECK(other);
+  CHECK(why.empty());
+  CHECK(Pack({path}, Logger::silent()).verify().empty());
+  CHECK(Pack({path}, Logger::silent()).list().size() == 1);
+  CHECK(files_in(folder.path()) == 1);
+}
+
+TEST_CASE("a pack takes the place of a file alone") {
+  const Folder folder;
+  const fs::path path = folder / "a.cupack";
+  struct stat before {};
+  SECTION("fifo") { REQUIRE(::mkfifo(path.c_str(), 0600) == 0); }
+  SECTION("directory") { fs::create_directory(path); }
+  SECTION("a link to a device") { fs::create_symlink("/dev/null", path); }
+  REQUIRE(::lstat(path.c_str(), &before) == 0);
+  CHECK(write_entries(path, make_entries(1)).find("no file") != std::string::npos);
+  struct stat after {};
+  REQUIRE(::lstat(path.c_str(), &after) == 0);
+  CHECK(before.st_ino == after.st_ino);
+  CHECK(before.st_mode == after.st_mode);
+  CHECK(files_in(folder.path()) == 1);
 }
 
 TEST_CASE("a failed write leaves the old pack and no other file") {

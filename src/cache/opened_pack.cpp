@@ -32,7 +32,7 @@ bool is_passing(int error) noexcept {
 }  // namespace
 
 FileIdentity FileIdentity::of(const struct stat& status) noexcept {
-  return {status.st_dev, status.st_ino, status.st_size, status.st_mtim};
+  return {status.st_dev, status.st_ino, status.st_size, status.st_mtim, status.st_ctim};
 }
 
 FileIdentity FileIdentity::of(int fd) noexcept {
@@ -124,7 +124,12 @@ void OpenedPack::read_index() {
 }
 
 bool OpenedPack::is_outdated(const std::filesystem::path& path) const noexcept {
-  return !(identity_ == (usable() ? FileIdentity::of(fd_.get()) : FileIdentity::of(path)));
+  if (usable()) return !(identity_ == FileIdentity::of(fd_.get()));
+  // What was refused for its mode or owner may have been given others.
+  const FileIdentity now = FileIdentity::of(path);
+  const timespec& then = identity_.status_changed;
+  return !(identity_ == now) || then.tv_sec != now.status_changed.tv_sec ||
+         then.tv_nsec != now.status_changed.tv_nsec;
 }
 
 std::span<const std::byte, kPackRecordBytes> OpenedPack::bytes_of(

@@ -25,6 +25,7 @@ struct FileIdentity {
   ino_t inode = 0;
   off_t bytes = -1;  // there was none
   timespec changed{};
+  timespec status_changed{};  // its mode or owner, too; not compared
 
   static FileIdentity of(const struct stat& status) noexcept;
   static FileIdentity of(int fd) noexcept;

@@ -1,5 +1,8 @@
 #include "runtime/tiers.hpp"
 
+#include <system_error>
+#include <utility>
+
 namespace jit::inline v1 {
 
 std::string_view name_of(TierKind kind) noexcept {
@@ -9,7 +12,11 @@ std::string_view name_of(TierKind kind) noexcept {
 Tiers::Tiers(const RuntimeOptions& options, const Directory* directory, const Logger& logger)
     : options_(options), directory_(directory) {
   for (const std::filesystem::path& path : options.packs) {
-    packs_.push_back(std::make_unique<Pack>(PackOptions{path, options.trust_group}, logger));
+    // Opened at the first look, before which the process may go to another directory.
+    std::error_code error;
+    std::filesystem::path absolute = std::filesystem::absolute(path, error);
+    packs_.push_back(std::make_unique<Pack>(
+        PackOptions{error ? path : std::move(absolute), options.trust_group}, logger));
   }
 }
 

@@ -1,5 +1,6 @@
 // What is not a whole, trusted pack is a named miss and never wrong bytes.
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch2/catch_test_macros.hpp>
@@ -115,6 +116,130 @@ TEST_CASE("an index that lies, with all its checksums right, crashes nothing") {
   }
 }
 
+TEST_CASE("a header that lies, with its checksum right, is a named miss") {
+  const Folder folder;
+  const std::vector<Entry> entries = make_entries(2, 40);
+  const fs::path path = folder / "a.cupack";
+  REQUIRE(write_entries(path, entries).empty());
+  const auto bytes = slurp(path);
+  const char* why = "";
+  const auto truth = decode_header(std::span<const std::byte>(bytes).first<kPackHeaderBytes>(),
+                                   bytes.size(), &why);
+  REQUIRE(truth);
+  using Lie = void (*)(PackHeader&);
+  const Lie lies[] = {[](PackHeader& h) { h.entries = ~std::uint32_t{0}; },
+                      [](PackHeader& h) { h.entries = kMaxPackEntries; },
+                      [](PackHeader& h) { h.entries = 0; },
+                      [](PackHeader& h) { h.entries += 1; },
+                      [](PackHeader& h) { h.entries -= 1; },
+                      [](PackHeader& h) { h.names_bytes = ~std::uint64_t{0}; },
+                      [](PackHeader& h) { h.names_bytes = 0; },
+                      [](PackHeader& h) { h.names_bytes = kMaxPackNamesBytes; },
+                      [](PackHeader& h) { h.first_entry = ~std::uint64_t{63}; },
+                      [](PackHeader& h) { h.first_entry = 0; },
+                      [](PackHeader& h) { h.file_bytes = ~std::uint64_t{0}; },
+                      [](PackHeader& h) { h.file_bytes = 0; }};
+  for (const Lie lie : lies) {
+    PackHeader header = *truth;
+    lie(header);
+    auto changed = bytes;
+    const auto head = encode(header);
+    std::copy(head.begin(), head.end(), changed.begin());
+    spill(path, changed);
+    CHECK(reason_of(path, entries[0]) == MissReason::kDamaged);
+    CHECK(sound_hits(path, entries) == 0);
+  }
+}
+
+namespace {
+
+// Writes `bytes` with these records, everything else as it is and every checksum right.
+void spill_with(const fs::path& path, std::vector<std::byte> bytes,
+                const std::vector<PackRecord>& records, std::uint64_t file_bytes) {
+  const char* why = "";
+  auto header = decode_header(std::span<const std::byte>(bytes).first<kPackHeaderBytes>(),
+                              bytes.size(), &why);
+  REQUIRE(header);
+  auto at = bytes.begin() + kPackHeaderBytes;
+  for (const PackRecord& record : records) {
+    const auto encoded = encode(record);
+    at = std::copy(encoded.begin(), encoded.end(), at);
+  }
+  header->file_bytes = file_bytes;
+  header->records_checksum = xxh3_128(std::span<const std::byte>(bytes).subspan(
+      kPackHeaderBytes, records.size() * kPackRecordBytes));
+  const auto head = encode(*header);
+  std::copy(head.begin(), head.end(), bytes.begin());
+  spill(path, bytes);
+}
+
+std::vector<PackRecord> records_in(const std::vector<std::byte>& bytes, std::size_t count) {
+  std::vector<PackRecord> records;
+  const std::span<const std::byte> all(bytes);
+  for (std::size_t i = 0; i < count; ++i) {
+    records.push_back(decode_record(
+        all.subspan(kPackHeaderBytes + i * kPackRecordBytes).first<kPackRecordBytes>()));
+  }
+  return records;
+}
+
+}  // namespace
+
+TEST_CASE("an index that gives a key another's entry is a miss by the name of wrong_key") {
+  const Folder folder;
+  const std::vector<Entry> entries = make_entries(2, 40);
+  const fs::path path = folder / "a.cupack";
+  REQUIRE(write_entries(path, entries).empty());
+  const auto bytes = slurp(path);
+  auto records = records_in(bytes, 2);
+  SECTION("both") { std::swap(records[0].offset, records[1].offset); }
+  SECTION("one lies over the other") { records[0].offset = records[1].offset; }
+  records[0].bytes = records[1].bytes;
+  spill_with(path, bytes, records, bytes.size());
+  const Pack pack({path}, Logger::silent());
+  const auto& first = entries[0].key == records[0].key ? entries[0] : entries[1];
+  Miss miss;
+  CHECK_FALSE(pack.find(query_of(first), &miss));
+  CHECK(miss.reason == MissReason::kDamaged);
+  CHECK(miss.damage == Damage::kWrongKey);
+  CHECK_FALSE(pack.verify().empty());
+}
+
+TEST_CASE("an index out of order misses, and verify says so") {
+  const Folder folder;
+  const std::vector<Entry> entries = make_entries(5, 40);
+  const fs::path path = folder / "a.cupack";
+  REQUIRE(write_entries(path, entries).empty());
+  const auto bytes = slurp(path);
+  auto records = records_in(bytes, 5);
+  std::reverse(records.begin(), records.end());
+  spill_with(path, bytes, records, bytes.size());
+  static_cast<void>(sound_hits(path, entries));
+  CHECK_FALSE(Pack({path}, Logger::silent()).verify().empty());
+}
+
+TEST_CASE("an entry beyond 4 GiB is found") {
+  const Folder folder;
+  const std::vector<Entry> entries = make_entries(2, 40);
+  const fs::path path = folder / "a.cupack";
+  REQUIRE(write_entries(path, entries).empty());
+  const auto bytes = slurp(path);
+  auto records = records_in(bytes, 2);
+  constexpr std::uint64_t kFar = std::uint64_t{5} << 30;
+  const std::uint64_t near = records[1].offset;
+  records[1].offset = kFar;
+  spill_with(path, bytes, records, kFar + records[1].bytes);
+  {
+    std::ofstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(kFar));
+    file.write(reinterpret_cast<const char*>(bytes.data() + near), records[1].bytes);
+  }
+  CHECK(sound_hits(path, entries) == 2);
+  const auto faults = Pack({path}, Logger::silent()).verify();
+  REQUIRE_FALSE(faults.empty());
+  CHECK(faults.front().what == "not where it should be");
+}
+
 TEST_CASE("a damaged entry is warned about once, with the pack's name, and others are served") {
   const Folder folder;
   const std::vector<Entry> entries = make_entries(3, 400);
@@ -154,6 +279,14 @@ TEST_CASE("a pack that is not there, no pack, or open to others is named and not
   std::ofstream(folder / "text.cupack") << std::string(1000, 'x');
   fs::permissions(folder / "text.cupack", fs::perms(0600));
   CHECK(reason_of(folder / "text.cupack", entries[0]) == MissReason::kDamaged);
+  REQUIRE(::mkfifo((folder / "fifo.cupack").c_str(), 0600) == 0);
+  CHECK(reason_of(folder / "fifo.cupack", entries[0]) == MissReason::kRefused);
+  CHECK(reason_of("/dev/null", entries[0]) == MissReason::kRefused);
+  CHECK(reason_of("/proc/self/status", entries[0]) == MissReason::kDamaged);
+  const Pack mended({path}, Logger::silent());
+  CHECK_FALSE(mended.find(query_of(entries[0])));
+  fs::permissions(path, fs::perms(0640));
+  CHECK(mended.find(query_of(entries[0])));
   Lines lines;
   const Pack pack({folder / "none.cupack"}, lines.logger());
   CHECK_FALSE(pack.find(query_of(entries[0])));

@@ -127,6 +127,22 @@ TEST_CASE("a damaged pack and one that is not there stand in nobody's way, and a
   CHECK(contains(error.what(), "check the path in CUBINET_PACKS"));
 }
 
+TEST_CASE("a relative path is one from where the process started") {
+  Scene scene;
+  scene.use(0);
+  const fs::path path = pack_up(scene);
+  const fs::path before = fs::current_path();
+  fs::current_path(path.parent_path());
+  scene.options.packs = {path.filename()};
+  scene.options.mode = Mode::kFrozen;
+  {
+    Runtime runtime(scene.options);
+    fs::current_path("/");
+    CHECK(runtime.get_kernel("tiny", tiny_constants(8)));
+  }
+  fs::current_path(before);
+}
+
 TEST_CASE("a precompile puts into the directory what a pack has") {
   Scene scene;
   scene.use(0);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <system_error>
 #include <vector>
 
 #include "cache/location.hpp"
@@ -50,13 +51,19 @@ std::string template_path_of(const table::Template& tmpl) {
   return manifest.parent_path().parent_path().native();
 }
 
-// Where there are packs alone, a directory beside the first serves to make it anew.
-std::string directory_option(const RuntimeOptions& options) {
-  std::string directory = options.cache_dir.native();
-  if (options.memory_only)
-    directory = options.packs.empty() ? "" : options.packs.front().native() + ".d";
-  else if (options.cache_dir == default_cache_dir()) directory.clear();
-  return directory.empty() ? std::string() : " --cache-dir " + shell_word(directory);
+// The first pack, which is made anew; empty if there is none.
+std::string pack_of(const RuntimeOptions& options) {
+  if (options.packs.empty()) return {};
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(options.packs.front(), error);
+  return (error ? options.packs.front() : absolute).native();
+}
+
+// A pack is made anew in a directory beside it: what else lies in the usual one is not for it.
+std::string directory_option(const RuntimeOptions& options, const std::string& pack) {
+  if (!pack.empty()) return " --cache-dir " + shell_word(pack + ".d");
+  if (options.memory_only || options.cache_dir == default_cache_dir()) return {};
+  return " --cache-dir " + shell_word(options.cache_dir.native());
 }
 
 }  // namespace
@@ -72,7 +79,8 @@ std::string shell_word(const std::string& word) {
 
 std::string add_command(const Unit& unit, const RuntimeOptions& options) {
   const table::Template& tmpl = *unit.signature->tmpl;
-  const std::string directory = directory_option(options);
+  const std::string pack = pack_of(options);
+  const std::string directory = directory_option(options, pack);
   std::string command = fmt::format("CUBINET_MODE=auto cubinet precompile {}", tmpl.name);
   for (const Constant& constant : least_constants(*unit.signature)) {
     command += fmt::format(" --set {}={}", constant.name, format_value(constant.value));
@@ -83,13 +91,12 @@ std::string add_command(const Unit& unit, const RuntimeOptions& options) {
     command += " --template-path " + shell_word(path);
   }
   command += directory;
-  if (options.packs.empty()) return command;
-  // A pack is made anew from what it had and what is new.
-  const std::string pack = shell_word(options.packs.front().native());
+  if (pack.empty()) return command;
+  // From what it had and what is new.
   return fmt::format(
       "CUBINET_MODE=auto cubinet pack extract {0}{1} && {2} && CUBINET_MODE=auto cubinet pack "
       "create {0}{1}",
-      pack, directory, command);
+      shell_word(pack), directory, command);
 }
 
 }  // namespace jit::inline v1

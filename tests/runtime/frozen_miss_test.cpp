@@ -102,6 +102,10 @@ TEST_CASE("with packs the command makes the first of them anew") {
   CHECK(
       command.ends_with(" --cache-dir '/srv/a b.cupack.d' && CUBINET_MODE=auto cubinet pack "
                         "create '/srv/a b.cupack' --cache-dir '/srv/a b.cupack.d'"));
+  // Not the directory of the process: what else lies there is not for the pack.
+  options.memory_only = false;
+  options.cache_dir = "/srv/cache";
+  CHECK(add_command(unit, options) == command);
   CHECK(shell_word("it's") == "'it'\\''s'");
 }
 

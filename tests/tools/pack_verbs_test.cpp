@@ -56,6 +56,57 @@ TEST_CASE("a cache is packed, listed, verified and extracted; made twice it is t
   CHECK(again.json().at("hits") == 3);
 }
 
+TEST_CASE("what a cache has already stays as it is when a pack is extracted") {
+  CommandFixture fixture;
+  precompile(fixture);
+  const std::string pack = (fixture.folder() / "a.cupack").string();
+  REQUIRE(fixture.run({"pack", "create", pack}).code == 0);
+  const std::vector<fs::path> entries = fixture.entries();
+  REQUIRE(entries.size() == 3);
+  const std::string first = bytes_of(entries[0]);
+  fs::remove(entries[1]);
+  std::ofstream(entries[2], std::ios::binary) << "damaged";
+  const CommandResult extracted = fixture.run({"pack", "extract", pack});
+  INFO(extracted.err);
+  CHECK(extracted.code == 0);
+  CHECK(extracted.out_has("2 entries extracted"));
+  CHECK(extracted.out_has("1 were there"));
+  CHECK((bytes_of(entries[0]) == first));  // with the time that its compile took
+  CHECK(fixture.run({"cache", "verify"}).code == 0);
+  CHECK(fixture.run({"pack", "extract", pack, ""}).code == 2);
+}
+
+TEST_CASE("the command of a frozen miss makes the pack anew, and then it is served") {
+  CommandFixture fixture;
+  precompile(fixture);
+  const fs::path pack = fixture.folder() / "a b.cupack";
+  REQUIRE(fixture.run({"pack", "create", pack.string()}).code == 0);
+  // Not for the pack: in the directory of the process, not in the pack.
+  REQUIRE(fixture.run({"precompile", "tiny", "--set", "SIZE=40", "--arch", "sm_90a"}).code == 0);
+  fixture.environment["PATH"] =
+      fs::path(JIT_TEST_COMMAND).parent_path().string() + ":" + fixture.environment["PATH"];
+  fixture.environment["CUBINET_PACKS"] = pack.string();
+  fixture.environment["CUBINET_MODE"] = "frozen";
+  const std::string nothing = (fixture.folder() / "nothing").string();
+  const std::vector<std::string> ask = {"--cache-dir", nothing,  "precompile", "tiny",  "--set",
+                                        "SIZE=3000",   "--arch", "sm_90a",     "--json"};
+  const CommandResult missed = fixture.run(ask);
+  CHECK(missed.code == 1);
+  const std::string text = missed.json().dump();
+  const std::string mark = "add it with: ";
+  REQUIRE(text.find(mark) != std::string::npos);
+  const json told =
+      fixture.run({"explain", "tiny", "--set", "SIZE=3000", "--arch", "sm_90a", "--json"}).json();
+  const std::string command = told.at("command");
+  CHECK(text.find(command) != std::string::npos);
+  const CommandResult done = fixture.shell(command);
+  INFO(command << "\n" << done.out << done.err);
+  REQUIRE(done.code == 0);
+  CHECK(fixture.run(ask).json().at("hits") == 1);
+  const json listed = fixture.run({"pack", "ls", pack.string(), "--json"}).json();
+  CHECK(listed.at("entries").size() == 4);
+}
+
 TEST_CASE("a damaged pack is found out, entry by entry") {
   CommandFixture fixture;
   precompile(fixture);
@@ -99,6 +150,13 @@ TEST_CASE("a recording is packed whole or not at all") {
   CHECK(missing.code == 1);
   CHECK(missing.err_has("pack tiny[SIZE=4000"));
   CHECK(missing.err_has("cubinet precompile --from " + recording + " --arch sm_90a"));
+  CHECK(missing.err_has("add it with: CUBINET_MODE=auto cubinet precompile tiny --set SIZE=4000"));
+  const CommandResult elsewhere =
+      fixture.run({"--cache-dir", (fixture.folder() / "it's").string(), "pack", "create", pack,
+                   "--from", recording, "--arch", "sm_90a"});
+  CHECK(elsewhere.code == 1);
+  CHECK(elsewhere.err_has("--arch sm_90a --cache-dir '" + (fixture.folder() / "it'\\''s").string() +
+                          "'"));
   CHECK_FALSE(fs::exists(pack));
   REQUIRE(fixture.run({"precompile", "--from", recording, "--arch", "sm_90a"}).code == 0);
   CHECK(fixture.run(create).out_has("2 entries"));

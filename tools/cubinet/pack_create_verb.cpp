@@ -12,6 +12,7 @@
 #include "cubinet/precompile_plan.hpp"
 #include "cubinet/text.hpp"
 #include "cubinet/verbs.hpp"
+#include "runtime/add_command.hpp"
 #include "runtime/runtime_impl.hpp"
 
 namespace jit::inline v1 {
@@ -90,6 +91,8 @@ class PackCreateVerb final : public Verb {
   // Returns: false, with words for each, if something that was asked for is not there.
   bool choose(Context& context, const ByKey& there, std::vector<EntryInfo>& chosen) const {
     const Plan plan = make_plan(context, plan_);
+    RuntimeOptions options = context.options();
+    options.packs.clear();  // the one that is made is made of the directory
     for (const std::string& line : plan.lost) print_error(line);
     std::size_t missing = 0;
     for (const KernelJob& job : plan.jobs) {
@@ -99,7 +102,8 @@ class PackCreateVerb final : public Verb {
       if (found != there.end()) {
         chosen.insert(chosen.end(), found->second.begin(), found->second.end());
       } else {
-        print_error(fmt::format("pack {}: not in the cache", unit.name()));
+        print_error(fmt::format("pack {}: not in the cache; add it with: {}", unit.name(),
+                                add_command(unit, options)));
         ++missing;
       }
     }
@@ -107,17 +111,19 @@ class PackCreateVerb final : public Verb {
       print_error(
           fmt::format("pack create: {} of {} kernels are not in the cache; compile them "
                       "with: {}",
-                      missing, plan.jobs.size(), command()));
+                      missing, plan.jobs.size(), command(context)));
     }
     return missing == 0 && plan.lost.empty();
   }
 
-  std::string command() const {
-    std::string command = "cubinet precompile";
-    for (const std::string& file : plan_.recordings) command += fmt::format(" --from {}", file);
+  std::string command(const Context& context) const {
+    std::string command = "CUBINET_MODE=auto cubinet precompile";
+    for (const std::string& file : plan_.recordings) command += " --from " + shell_word(file);
     std::string archs;
     for (const Arch arch : plan_.archs) archs += (archs.empty() ? "" : ",") + arch.text();
-    return archs.empty() ? command : fmt::format("{} --arch {}", command, archs);
+    if (!archs.empty()) command += " --arch " + archs;
+    for (const std::string& word : context.global_arguments()) command += " " + shell_word(word);
+    return command;
   }
 
   static void keep_one_toolchain(Context& context, std::vector<EntryInfo>& chosen) {

@@ -16,7 +16,9 @@ class PackExtractVerb final : public Verb {
   VerbInfo info() const override {
     return {"pack extract", "Puts the kernels of a pack into a cache directory",
             "  cubinet pack extract kernels.cupack             into the cache directory\n"
-            "  cubinet pack extract kernels.cupack /srv/cache  into another one\n"};
+            "  cubinet pack extract kernels.cupack /srv/cache  into another one\n"
+            "\n"
+            "What is there already and sound stays as it is.\n"};
   }
   void declare(Arguments& arguments) override {
     arguments.add({"FILE", "The pack; behind it a cache directory, if not the usual one", {}},
@@ -24,7 +26,7 @@ class PackExtractVerb final : public Verb {
   }
 
   int run(Context& context) override {
-    if (words_.empty() || words_.size() > 2) {
+    if (words_.empty() || words_.size() > 2 || words_.back().empty()) {
       throw UsageError("pack extract: name a pack, and at most one directory");
     }
     const auto pack = open_pack(context, {words_.front()});
@@ -40,6 +42,7 @@ class PackExtractVerb final : public Verb {
     }
     const Directory directory(options, Logger::silent());
     std::size_t published = 0;
+    std::size_t present = 0;
     std::size_t damaged = 0;
     for (const PackedEntry& packed : entries_of(*pack)) {
       std::string what;
@@ -49,6 +52,11 @@ class PackExtractVerb final : public Verb {
         ++damaged;
         continue;
       }
+      // Others may be using it, and it knows how long it took to compile.
+      if (directory.find(entry->key, entry->artifact.toolchain, ToolchainPolicy::kExact)) {
+        ++present;
+        continue;
+      }
       const PublishResult result = directory.publish(*entry, Directory::Failure::kReturn);
       if (!result.ok) {
         throw Error(ErrorCode::kIo,
@@ -56,8 +64,8 @@ class PackExtractVerb final : public Verb {
       }
       ++published;
     }
-    print(fmt::format("{} entries extracted to {}, {} damaged\n", published,
-                      directory.root().string(), damaged));
+    print(fmt::format("{} entries extracted to {}, {} were there, {} damaged\n", published,
+                      directory.root().string(), present, damaged));
     return damaged == 0 ? kFine : kFailedWork;
   }
 

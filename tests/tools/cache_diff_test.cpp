@@ -53,6 +53,32 @@ TEST_CASE("two entries are compared by what they were asked as and by what they 
   CHECK(told.at("measured").size() == 4);
 }
 
+TEST_CASE("entries of packs are compared, with one another and with the directory's") {
+  const ExplainFixture fixture;
+  const std::string first = key_of(fixture.entry_path());
+  const auto file = [&](const char* name) { return (fixture.folder() / name).string(); };
+  REQUIRE(fixture.run({"pack", "create", file("old.cupack")}).code == 0);
+  fixture.replace_entry([](Entry& entry) {
+    entry.key.bytes[0] ^= 1;
+    entry.signature = "tiny[SIZE=96]@sm_90a";
+    entry.artifact.facts.registers += 7;
+  });
+  const std::string second = key_of(fixture.entry_path());
+  REQUIRE(fixture.run({"pack", "create", file("new.cupack")}).code == 0);
+  const std::string old_one = file("old.cupack") + ":" + first.substr(0, 9);
+  for (const std::string& other : {file("new.cupack") + ":" + second + "@nvrtc-", second}) {
+    const CommandResult text = fixture.run({"cache", "diff", old_one, other});
+    INFO(text.out << text.err);
+    CHECK(text.code == 0);
+    CHECK(text.out_has("constant SIZE 128 -> 96\n"));
+    CHECK(text.out_has("registers "));
+    CHECK(text.out_has("old.cupack:" + first));
+  }
+  CHECK(fixture.run({"cache", "diff", file("old.cupack") + ":" + second, second}).code == 1);
+  CHECK(fixture.run({"cache", "diff", file("none.cupack") + ":" + first, second}).code == 1);
+  CHECK(fixture.run({"cache", "diff", file("old.cupack") + ":", second}).code == 2);
+}
+
 TEST_CASE("an entry is the same as itself") {
   const ExplainFixture fixture;
   const std::string key = key_of(fixture.entry_path());

@@ -7,6 +7,7 @@
 #include "base/file.hpp"
 #include "cubinet/cache_access.hpp"
 #include "cubinet/difference_text.hpp"
+#include "cubinet/pack_access.hpp"
 #include "cubinet/text.hpp"
 #include "cubinet/verbs.hpp"
 
@@ -63,21 +64,58 @@ Named read_entry(const std::string& path) {
 }
 
 // "3f2a91" or, where several compilers have made one key, "3f2a91@nvrtc-13.0".
-std::vector<Named> find_entries(Context& context, const std::string& word) {
-  if (word.find('/') != std::string::npos || word.ends_with(".cubinet")) return {read_entry(word)};
-  const std::size_t at = std::min(word.find('@'), word.size());
-  const std::string prefix = word.substr(0, at);
-  const std::string maker = word.substr(std::min(at + 1, word.size()));
-  check_prefixes({prefix});
+struct KeyWord {
+  std::string prefix;
+  std::string maker;
+
+  explicit KeyWord(const std::string& word) {
+    const std::size_t at = std::min(word.find('@'), word.size());
+    prefix = word.substr(0, at);
+    maker = word.substr(std::min(at + 1, word.size()));
+    check_prefixes({prefix});
+  }
+  bool is_by(const ToolchainId& toolchain) const { return toolchain.text().starts_with(maker); }
+};
+
+std::vector<Named> find_in_directory(Context& context, const std::string& word) {
+  const KeyWord key(word);
   std::vector<Named> found;
-  for (EntryInfo& info : list_entries(usable_directory_of(context), prefix)) {
-    if (!info.summary) continue;
-    EntrySummary& summary = *info.summary;
-    if (!summary.entry.artifact.toolchain.text().starts_with(maker)) continue;
-    found.push_back({info.path.string(), std::move(summary.entry), summary.cubin_bytes});
+  for (EntryInfo& info : list_entries(usable_directory_of(context), key.prefix)) {
+    if (!info.summary || !key.is_by(info.summary->entry.artifact.toolchain)) continue;
+    found.push_back(
+        {info.path.string(), std::move(info.summary->entry), info.summary->cubin_bytes});
   }
   if (found.empty()) refuse(word, "no readable entry's key begins so; see cubinet cache ls");
   return found;
+}
+
+std::vector<Named> find_in_pack(Context& context, const std::string& file,
+                                const std::string& word) {
+  const KeyWord key(word);
+  const auto pack = open_pack(context, {file});
+  std::vector<Named> found;
+  for (const PackedEntry& packed : entries_of(*pack)) {
+    if (!packed.key.hex().starts_with(key.prefix) || !key.is_by(packed.toolchain)) continue;
+    auto summary = pack->summary_of(packed);
+    if (!summary) continue;
+    found.push_back({fmt::format("{}:{}", file, packed.key.hex()), std::move(summary->entry),
+                     summary->cubin_bytes});
+  }
+  if (found.empty()) {
+    refuse(file + ":" + word, "no readable entry's key begins so; see cubinet pack ls");
+  }
+  return found;
+}
+
+// A file, "kernels.cupack:3f2a91", or a word for a key in the directory.
+std::vector<Named> find_entries(Context& context, const std::string& word) {
+  const std::string in_pack = std::string(kPackSuffix) + ":";
+  if (const std::size_t at = word.rfind(in_pack); at != std::string::npos) {
+    return find_in_pack(context, word.substr(0, at + kPackSuffix.size()),
+                        word.substr(at + in_pack.size()));
+  }
+  if (word.find('/') != std::string::npos || word.ends_with(".cubinet")) return {read_entry(word)};
+  return find_in_directory(context, word);
 }
 
 Named one_entry(Context& context, const std::string& word) {
@@ -95,9 +133,11 @@ class CacheDiffVerb final : public Verb {
             "  cubinet cache diff 3f2a91 77c0de\n"
             "  cubinet cache diff 3f2a91@nvrtc-12.9 3f2a91@nvrtc-13.0\n"
             "  cubinet cache diff old/3f2a91.cubinet 3f2a91\n"
+            "  cubinet cache diff old.cupack:3f2a91 new.cupack:77c0de\n"
             "\n"
-            "An entry is named by its file, or by the first digits of its key; one name is enough\n"
-            "where just two entries go by it. Changes read from the first to the second."};
+            "An entry is named by its file, or by the first digits of its key, in the cache\n"
+            "directory or behind a pack; one name is enough where just two entries go by it.\n"
+            "Changes read from the first to the second."};
   }
   void declare(Arguments& arguments) override {
     arguments.add({"ENTRY", "Two entries: files, or first digits of keys", {}}, words_);

@@ -1,6 +1,7 @@
 // Each kind of component that can make a kernel miss is changed in turn, and `cubinet explain`
 // names that one and no other.
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <fstream>
 
 #include "support/tiny_template.hpp"
@@ -10,6 +11,7 @@ using jit::Entry;
 using jit::testing::differences_in;
 using jit::testing::ExplainFixture;
 using nlohmann::json;
+using From = ExplainFixture::From;
 using Texts = std::vector<std::string>;
 
 namespace {
@@ -20,6 +22,9 @@ Texts differences_of(const ExplainFixture& fixture, const std::vector<std::strin
   const json told = fixture.explain(more);
   CHECK(told.at("ending") != "served");
   CHECK(told.at("tiers").at(0).at("answer") == "miss");
+  CHECK(told.at("tiers").at(0).at("tier") == fixture.tier());
+  REQUIRE_FALSE(told.at("nearest").empty());
+  CHECK(told.at("nearest").at(0).at("tier") == fixture.tier());
   Texts texts = differences_in(told);
   if (!texts.empty()) CHECK(told.at("why") == texts.front());
   return texts;
@@ -39,14 +44,14 @@ bool has(const std::string& text, std::string_view part) {
 }  // namespace
 
 TEST_CASE("explain: nothing changed is a hit") {
-  const ExplainFixture fixture;
+  const ExplainFixture fixture(GENERATE(From::kDirectory, From::kPack));
   const json told = fixture.explain();
   CHECK(told.at("ending") == "served");
   CHECK_FALSE(told.contains("why"));
 }
 
 TEST_CASE("explain names a constant that changed") {
-  const ExplainFixture fixture;
+  const ExplainFixture fixture(GENERATE(From::kDirectory, From::kPack));
   CHECK(differences_of(fixture, {"SIZE=96"}) == Texts{"constant SIZE 128 -> 96"});
   CHECK(differences_of(fixture, {"ORDER=column_major"}) ==
         Texts{"constant ORDER row_major -> column_major"});
@@ -56,7 +61,7 @@ TEST_CASE("explain names a constant that changed") {
 }
 
 TEST_CASE("explain names the architecture and the debug information that changed") {
-  const ExplainFixture fixture;
+  const ExplainFixture fixture(GENERATE(From::kDirectory, From::kPack));
   CHECK(differences_of(fixture, {"--arch", "sm_90"}) == Texts{"architecture sm_90a -> sm_90"});
   CHECK(differences_of(fixture, {"--debug", "lineinfo"}) ==
         Texts{"compiler options: --generate-line-info added"});
@@ -65,7 +70,7 @@ TEST_CASE("explain names the architecture and the debug information that changed
 }
 
 TEST_CASE("explain names a tunable whose default or selection changed") {
-  const ExplainFixture fixture;
+  const ExplainFixture fixture(GENERATE(From::kDirectory, From::kPack));
   fixture.edit_manifest(R"("values": [1, 2, 3],
      "default": 1)",
                         R"("values": [1, 2, 3],
@@ -82,7 +87,7 @@ TEST_CASE("explain names a tunable whose default or selection changed") {
 }
 
 TEST_CASE("explain names what the manifest asks of the compiler and of the unit") {
-  const ExplainFixture fixture;
+  const ExplainFixture fixture(GENERATE(From::kDirectory, From::kPack));
   fixture.edit_manifest(R"("format": 1,)",
                         R"("format": 1, "compiler_options": ["--use_fast_math"],)");
   CHECK(differences_of(fixture) == Texts{"compiler options: --use_fast_math added"});
@@ -95,7 +100,7 @@ TEST_CASE("explain names what the manifest asks of the compiler and of the unit"
 }
 
 TEST_CASE("explain names a file that was edited, added or removed") {
-  const ExplainFixture fixture;
+  const ExplainFixture fixture(GENERATE(From::kDirectory, From::kPack));
   fixture.edit_code("3.0f", "4.0f");
   CHECK(differences_of(fixture) == Texts{"file tiny/tiny.cuh changed"});
   fixture.folder().write("templates/tiny/extra.h", "#pragma once\n");
@@ -112,7 +117,7 @@ TEST_CASE("explain names a file that was edited, added or removed") {
 }
 
 TEST_CASE("explain names a file that is gone") {
-  const ExplainFixture fixture;
+  const ExplainFixture fixture(GENERATE(From::kDirectory, From::kPack));
   fixture.replace_entry([](Entry& entry) {
     entry.key.bytes[0] ^= 1;
     entry.bundle_files.push_back({"tiny/old.h", {}});
@@ -122,12 +127,13 @@ TEST_CASE("explain names a file that is gone") {
 }
 
 TEST_CASE("explain names the compiler that changed") {
-  ExplainFixture fixture;
+  ExplainFixture fixture(GENERATE(From::kDirectory, From::kPack));
   const std::string version = fixture.nvrtc_version();
   REQUIRE_FALSE(version.empty());
   fixture.use_fake_nvrtc("12.3.45");
   CHECK(differences_of(fixture) == Texts{"NVRTC " + version + " -> 12.3.45"});
   fixture.use_fake_nvrtc(version);
+  fixture.environment["CUBINET_TOOLCHAIN"] = "exact";
   const Texts texts = differences_of(fixture);
   REQUIRE(texts.size() == 1);
   CHECK(texts[0].starts_with("NVRTC " + version + " -> another build of " + version + " ("));
@@ -140,7 +146,7 @@ TEST_CASE("explain names the compiler that changed") {
 }
 
 TEST_CASE("explain names another key format, and a renderer that changed") {
-  const ExplainFixture fixture;
+  const ExplainFixture fixture(GENERATE(From::kDirectory, From::kPack));
   fixture.replace_entry([](Entry& entry) {
     entry.key.bytes[0] ^= 1;
     entry.key_format = 0;
@@ -176,7 +182,7 @@ TEST_CASE("explain names an entry that is damaged, of another format, or another
 }
 
 TEST_CASE("explain names an entry that is newer than the driver") {
-  ExplainFixture fixture;
+  ExplainFixture fixture(GENERATE(From::kDirectory, From::kPack));
   fixture.replace_entry([](Entry& entry) { entry.artifact.toolchain.release = {99, 0}; });
   fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;
   fixture.environment["FAKE_CUDA_VERSION"] = "14000";
@@ -198,9 +204,30 @@ TEST_CASE("explain names a directory that is not to be trusted") {
 }
 
 TEST_CASE("explain names an entry that its manifest forbids since") {
-  const ExplainFixture fixture;
+  const ExplainFixture fixture(GENERATE(From::kDirectory, From::kPack));
   fixture.replace_entry([](Entry& entry) { entry.artifact.facts.spill_store_bytes = 8; });
   CHECK(fixture.explain().at("ending") == "served");
   fixture.edit_manifest(R"("format": 1,)", R"("format": 1, "forbid": ["spills"],)");
   CHECK(has(why(fixture), "forbidden"));
+}
+
+TEST_CASE("explain names a pack that is not to be trusted, and one whose entry is damaged") {
+  const ExplainFixture fixture;
+  const std::filesystem::path pack = fixture.pack();
+  REQUIRE(fixture.run({"pack", "create", pack.string()}).code == 0);
+  ExplainFixture asked;
+  asked.environment["CUBINET_PACKS"] = pack.string();
+  asked.environment["CUBINET_CACHE_DIR"] = "none";
+  CHECK(asked.explain().at("ending") == "served");
+  std::filesystem::permissions(pack, std::filesystem::perms::all);
+  CHECK(has(why(asked), "refused"));
+  CHECK(has(why(asked), pack.string()));
+  std::filesystem::permissions(pack, std::filesystem::perms::owner_all);
+  {
+    std::fstream file(pack, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(-20, std::ios::end);
+    file.put('\x7f').put('\x01').put('\x7f');
+  }
+  CHECK(has(why(asked), "damaged"));
+  CHECK(has(why(asked), "bad_checksum"));
 }

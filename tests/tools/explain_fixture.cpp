@@ -16,7 +16,7 @@ namespace jit::testing {
 
 namespace fs = std::filesystem;
 
-ExplainFixture::ExplainFixture() {
+ExplainFixture::ExplainFixture(From from) : from_(from) {
   add_tiny_template(*this);
   const CommandResult result =
       run({"precompile", "tiny", "--set", "SIZE=128", "--set", "THREADS=64", "--set", "STAGES=1",
@@ -24,10 +24,17 @@ ExplainFixture::ExplainFixture() {
   INFO(result.err);
   REQUIRE(result.code == 0);
   REQUIRE(entries().size() == 1);
+  if (from_ == From::kPack) environment["CUBINET_PACKS"] = pack().string();
 }
 
 nlohmann::json ExplainFixture::explain(const std::vector<std::string>& more) const {
   std::vector<std::string> words{"explain", "tiny", "--json"};
+  if (from_ == From::kPack) {
+    const CommandResult packed = run({"pack", "create", pack().string(), "--all-toolchains"});
+    INFO(packed.err);
+    REQUIRE(packed.code == 0);
+    words.insert(words.end(), {"--cache-dir", "none"});
+  }
   const auto has = [&](std::string_view text) {
     return std::any_of(more.begin(), more.end(),
                        [&](const std::string& word) { return word.starts_with(text); });

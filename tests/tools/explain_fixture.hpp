@@ -15,7 +15,9 @@ namespace jit::testing {
 class ExplainFixture : public CommandFixture {
  public:
   // Compiles tiny[SIZE=128, everything else as its defaults are] for sm_90a.
-  ExplainFixture();
+  // From a pack: `explain` makes one of the cache each time, and asks that alone.
+  enum class From { kDirectory, kPack };
+  explicit ExplainFixture(From from = From::kDirectory);
 
   // What `explain tiny SIZE=128 --size num_tokens=17 --arch sm_90a` with these words more says;
   // a constant, size or architecture given there stands in place of the same here.
@@ -35,6 +37,13 @@ class ExplainFixture : public CommandFixture {
 
   // Every file below the folder but stdout and stderr, with what would change if it were touched.
   std::string listing() const;
+
+  std::filesystem::path pack() const { return folder() / "a.cupack"; }
+  // "directory" or "pack"
+  std::string tier() const { return from_ == From::kPack ? "pack" : "directory"; }
+
+ private:
+  From from_;
 };
 
 // The texts of the differences of the nearest entry.

@@ -83,8 +83,12 @@ StepResult Runtime::Impl::make(Pursuit& pursuit) {
   const auto device = scope_of(pursuit.options);
   SignatureSlot& slot = *pursuit.slot;
   // What another process made meanwhile is loaded on the other thread, beside the next compile.
+  // Once: what is found and cannot be loaded may stay where it is.
   const Arch arch = arch_for(slot.signature, pursuit.capability);
-  if (source_.find(make_unit(slot.signature, arch, slot.debug))) return {NextStep::kLook};
+  if (!pursuit.came_up && source_.find(make_unit(slot.signature, arch, slot.debug))) {
+    pursuit.came_up = true;
+    return {NextStep::kLook};
+  }
   auto claim = memory_.try_claim(slot, pursuit.capability);
   if (!claim) return {NextStep::kLater};
   if (!claim->leads()) return {NextStep::kLook};

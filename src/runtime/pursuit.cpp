@@ -189,10 +189,12 @@ void Pursuits::follow(const JobPointer& job, StepResult result) {
     case NextStep::kNone: return finish(*job, result.outcome);
     case NextStep::kLook: return looker_->post([this, job] { look(job); });
     case NextStep::kMake: return maker_->post([this, job] { make(job); }, job->turn);
-    case NextStep::kLater:
-      looker_->post_in(job->pause, [this, job] { look(job); });
-      job->pause = std::min(2 * job->pause, kLongestPause);
-      return;
+    case NextStep::kLater: {
+      // Nothing is changed once it is posted: by then it is another thread's.
+      const milliseconds pause =
+          std::exchange(job->pause, std::min(2 * job->pause, kLongestPause));
+      return looker_->post_in(pause, [this, job] { look(job); });
+    }
   }
 }
 

@@ -30,7 +30,8 @@ struct Pursuit {
   CudaContext context =
       nullptr;  // of the caller, where the kernel is to be ready; it outlives this
   KernelOptions options;
-  bool missed = false;  // it was not there when it was looked for first
+  bool missed = false;   // it was not there when it was looked for first
+  bool came_up = false;  // and then it was, by the time it was to be compiled
   std::optional<std::chrono::steady_clock::time_point> waits_since;  // for another process
 };
 

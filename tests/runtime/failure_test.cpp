@@ -1,8 +1,13 @@
 // Compiles that fail, entries that are damaged, drivers that refuse.
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <fstream>
+#include <future>
 #include <thread>
 
+#include "base/file.hpp"
+#include "cache/entry.hpp"
 #include "runtime/runtime_fixture.hpp"
 
 namespace jit {
@@ -142,6 +147,27 @@ TEST_CASE("entries that changed places are misses, never the other kernel") {
   CHECK(contains(runtime.get_kernel("tiny", tiny_constants(8)).info().signature, "SIZE=8,"));
   CHECK(contains(runtime.get_kernel("tiny", tiny_constants(16)).info().signature, "SIZE=16,"));
   CHECK(runtime.stats().compiles == 2);
+}
+
+TEST_CASE("an entry that no driver takes and nobody may set aside is made anew, once") {
+  Scene scene;
+  scene.use(0);
+  { Runtime(scene.options).get_kernel("tiny", tiny_constants()); }
+  const auto entries = scene.entries();
+  REQUIRE(entries.size() == 1);
+  const std::string text = testing::read_text(entries[0]);
+  Decoded decoded = decode(as_bytes(text), nullptr);
+  REQUIRE(decoded.entry);
+  decoded.entry->artifact.cubin.front() = std::byte{0};
+  std::ofstream(entries[0], std::ios::binary) << as_text(encode(*decoded.entry));
+  scene.options.mode = Mode::kReadOnly;
+  Runtime runtime(scene.options);
+  const KernelSpec kernel("tiny", tiny_constants());
+  auto done = runtime.prefetch(std::span(&kernel, 1));
+  REQUIRE(done.wait_for(std::chrono::seconds(20)) == std::future_status::ready);
+  CHECK(done.get().compiled == 1);
+  CHECK(runtime.stats().compiles == 1);
+  CHECK(scene.entries() == entries);
 }
 
 TEST_CASE("a driver's refusal of sound bytes is reported, and the entry stays") {

@@ -306,7 +306,7 @@ CUBINET_API cubinet_status cubinet_prefetch(cubinet_runtime* runtime,
 
 /* ---- Many kernels ahead ---- */
 
-/* Kernels that are being made ready, or were. Threads: one at a time. Freed by
+/* Kernels that are being made ready, or were. Threads: any, until one frees it by
  * cubinet_warm_up_free, before or after the Runtime's end. */
 typedef struct cubinet_warm_up cubinet_warm_up;
 

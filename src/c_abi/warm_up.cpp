@@ -4,22 +4,15 @@
 #include <chrono>
 #include <future>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "c_abi/request.hpp"
 #include "jit/recording.hpp"
 
-// What a handle points to: a report, or the future of one.
+// What a handle points to: the future of a report, which several threads may ask.
 struct cubinet_warm_up {
-  std::future<jit::WarmUpReport> future;
-  std::optional<jit::WarmUpReport> made;
-
-  const jit::WarmUpReport& report() {
-    if (!made) made = future.get();
-    return *made;
-  }
+  std::shared_future<jit::WarmUpReport> future;
 };
 
 namespace jit::inline v1::c_abi {
@@ -62,7 +55,9 @@ void run(const WarmUp& warm_up, cubinet_warm_up** out) {
   if (out != nullptr) *out = nullptr;
   try {
     auto made = std::make_unique<cubinet_warm_up>();
-    made->made = warm_up();
+    std::promise<WarmUpReport> ready;
+    ready.set_value(warm_up());
+    made->future = ready.get_future().share();
     if (out != nullptr) *out = made.release();
   } catch (const Ended&) {
     return;
@@ -82,8 +77,9 @@ cubinet_status cubinet_prefetch_all(cubinet_runtime* runtime,
     constexpr const char* kFunction = "cubinet_prefetch_all";
     if (warm_up != nullptr) *warm_up = nullptr;
     auto made = std::make_unique<cubinet_warm_up>();
-    made->future =
-        runtime_of(runtime, kFunction).prefetch(specs_of(requests, request_count, kFunction));
+    made->future = runtime_of(runtime, kFunction)
+                       .prefetch(specs_of(requests, request_count, kFunction))
+                       .share();
     if (warm_up != nullptr) *warm_up = made.release();
   });
 }
@@ -123,10 +119,9 @@ cubinet_status cubinet_warm_up_wait(cubinet_warm_up* warm_up, int64_t timeout_ms
   return guarded([&] {
     constexpr const char* kFunction = "cubinet_warm_up_wait";
     constexpr std::int64_t kLongestMs = std::int64_t{365} * 24 * 3600 * 1000;
-    cubinet_warm_up& asked = not_null(warm_up, kFunction, "warm_up");
+    const cubinet_warm_up& asked = not_null(warm_up, kFunction, "warm_up");
     std::int32_t& out = not_null(done, kFunction, "done");
     out = 1;
-    if (asked.made) return;
     if (timeout_ms < 0) return asked.future.wait();
     const std::chrono::milliseconds patience(std::min(timeout_ms, kLongestMs));
     if (asked.future.wait_for(patience) != std::future_status::ready) out = 0;
@@ -138,7 +133,7 @@ cubinet_status cubinet_warm_up_describe(cubinet_warm_up* warm_up,
   return guarded([&] {
     constexpr const char* kFunction = "cubinet_warm_up_describe";
     cubinet_warm_up_report& out = not_null(report, kFunction, "report");
-    const WarmUpReport& made = not_null(warm_up, kFunction, "warm_up").report();
+    const WarmUpReport& made = not_null(warm_up, kFunction, "warm_up").future.get();
     const auto& [kernels, in_memory, found, compiled, made_elsewhere, failed, failures, elapsed] =
         made;
     fill(
@@ -154,7 +149,7 @@ cubinet_status cubinet_warm_up_failure(cubinet_warm_up* warm_up, size_t index,
     constexpr const char* kFunction = "cubinet_warm_up_failure";
     const char*& out = not_null(kernel, kFunction, "kernel");
     out = nullptr;
-    const WarmUpReport& made = not_null(warm_up, kFunction, "warm_up").report();
+    const WarmUpReport& made = not_null(warm_up, kFunction, "warm_up").future.get();
     if (index >= made.failures.size()) {
       refuse(fmt::format("look up failure {}: there are {}; ask for a smaller index", index,
                          made.failures.size()));

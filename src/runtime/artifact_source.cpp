@@ -217,7 +217,7 @@ FlightLock ArtifactSource::claim(const Unit& unit, std::chrono::milliseconds pas
   const Stopwatch begun;
   Span span(spans_, "wait");
   describe(span, unit);
-  FlightLock lock = acquire(unit, std::max(all - passed, milliseconds(0)));
+  FlightLock lock = acquire(unit.key, std::max(all - passed, milliseconds(0)));
   if (lock.waited() && passed == milliseconds(0)) {
     count_wait();
     meters_.add(Meter::kLockWait, begun.us());
@@ -234,14 +234,18 @@ FlightLock ArtifactSource::claim(const Unit& unit, std::chrono::milliseconds pas
 }
 
 FlightLock ArtifactSource::try_claim(const Unit& unit) {
-  return acquire(unit, std::chrono::milliseconds(0));
+  return acquire(unit.key, std::chrono::milliseconds(0));
 }
 
-FlightLock ArtifactSource::acquire(const Unit& unit, std::chrono::milliseconds patience) {
+bool ArtifactSource::is_claimed(const UnitKey& key) {
+  return acquire(key, std::chrono::milliseconds(0)).state() == LockState::kTimedOut;
+}
+
+FlightLock ArtifactSource::acquire(const UnitKey& key, std::chrono::milliseconds patience) {
   // Never destroyed: a worker may be here while the process exits.
   static const auto* const nowhere =
       new Directory(DirectoryOptions{{}, false, true}, Logger::silent());
-  return FlightLock::acquire(directory_ ? *directory_ : *nowhere, unit.key,
+  return FlightLock::acquire(directory_ ? *directory_ : *nowhere, key,
                              FlightLock::Clock::now() + patience);
 }
 

@@ -102,6 +102,9 @@ class ArtifactSource final : private ForkAware {
   FlightLock claim(const Unit& unit, std::chrono::milliseconds passed = {});
   // The same without a wait; that it did not come is nobody's news.
   FlightLock try_claim(const Unit& unit);
+  // Whether somebody is at the unit of this key now; he publishes it before he lets go. Cost: three
+  // opens.
+  bool is_claimed(const UnitKey& key);
   // Says that a request waits for another process, though not in claim().
   void count_wait() noexcept { lock_waits_.fetch_add(1, std::memory_order_relaxed); }
 
@@ -136,7 +139,7 @@ class ArtifactSource final : private ForkAware {
  private:
   void before_fork() noexcept override { mutex_.lock(); }
   void after_fork(bool) noexcept override { mutex_.unlock(); }
-  FlightLock acquire(const Unit& unit, std::chrono::milliseconds patience);
+  FlightLock acquire(const UnitKey& key, std::chrono::milliseconds patience);
   EntryQuery query_of(const Unit& unit, Purpose purpose);
   // How many of the tiers are asked for a purpose, from the first.
   std::size_t tiers_for(Purpose purpose) const noexcept;

@@ -46,8 +46,29 @@ std::unique_ptr<ContextScope> Runtime::Impl::context_of(const Pursuit& pursuit) 
   return std::make_unique<ContextScope>(devices_.driver(), pursuit.context);
 }
 
+std::chrono::milliseconds Runtime::Impl::waited(const Pursuit& pursuit) {
+  using std::chrono::steady_clock;
+  if (!pursuit.waits_since) return std::chrono::milliseconds(0);
+  return std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() -
+                                                               *pursuit.waits_since);
+}
+
+bool Runtime::Impl::is_made_elsewhere(const Pursuit& pursuit) {
+  const auto& loaded = pursuit.slot->loaded[pursuit.capability];
+  return pursuit.waits_since && loaded.load(std::memory_order_acquire) == nullptr &&
+         waited(pursuit) < source_.patience() && source_.is_claimed(pursuit.key);
+}
+
+void Runtime::Impl::count_waited(const Pursuit& pursuit, std::chrono::milliseconds passed) {
+  if (!pursuit.waits_since) return;
+  source_.meters().add(Meter::kLockWait, static_cast<std::uint64_t>(passed.count()) * 1000);
+}
+
 StepResult Runtime::Impl::look_for(Pursuit& pursuit) {
   const auto context = context_of(pursuit);
+  // Whoever waits asks every few milliseconds: by a lock, since to render and to read would take
+  // the processor from those who compile.
+  if (is_made_elsewhere(pursuit)) return {NextStep::kLater};
   const auto device = scope_of(pursuit.options);
   SignatureSlot& slot = *pursuit.slot;
   auto claim = memory_.try_claim(slot, pursuit.capability);
@@ -63,6 +84,7 @@ StepResult Runtime::Impl::look_for(Pursuit& pursuit) {
     if (serve(*claim, find_and_load(unit, miss)) ||
         serve(*claim, find_made_elsewhere(unit, slot.debug, pursuit.capability, miss))) {
       recorder_.tick();
+      count_waited(pursuit, waited(pursuit));
       return {NextStep::kNone,
               pursuit.missed ? WarmUpOutcome::kMadeElsewhere : WarmUpOutcome::kFound};
     }
@@ -78,38 +100,32 @@ StepResult Runtime::Impl::look_for(Pursuit& pursuit) {
 }
 
 StepResult Runtime::Impl::make(Pursuit& pursuit) {
-  using Clock = std::chrono::steady_clock;
   const auto context = context_of(pursuit);
   const auto device = scope_of(pursuit.options);
   SignatureSlot& slot = *pursuit.slot;
   // What another process made meanwhile is loaded on the other thread, beside the next compile.
   // Once: what is found and cannot be loaded may stay where it is.
-  const Arch arch = arch_for(slot.signature, pursuit.capability);
-  if (!pursuit.came_up && source_.find(make_unit(slot.signature, arch, slot.debug))) {
+  const Unit unit =
+      make_unit(slot.signature, arch_for(slot.signature, pursuit.capability), slot.debug);
+  if (!pursuit.came_up && source_.find(unit)) {
     pursuit.came_up = true;
     return {NextStep::kLook};
   }
   auto claim = memory_.try_claim(slot, pursuit.capability);
   if (!claim) return {NextStep::kLater};
   if (!claim->leads()) return {NextStep::kLook};
-  Patience patience{false, {}};
-  if (pursuit.waits_since) {
-    patience.passed =
-        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - *pursuit.waits_since);
-    patience.waits = patience.passed >= source_.patience();
-  }
+  Patience patience{false, waited(pursuit)};
+  patience.waits = pursuit.waits_since && patience.passed >= source_.patience();
   if (const auto outcome = build(*claim, slot, pursuit.capability, patience)) {
-    if (pursuit.waits_since) {
-      source_.meters().add(Meter::kLockWait,
-                           static_cast<std::uint64_t>(patience.passed.count()) * 1000);
-    }
+    count_waited(pursuit, patience.passed);
     return {NextStep::kNone,
             *outcome == WarmUpOutcome::kFound ? WarmUpOutcome::kMadeElsewhere : *outcome};
   }
   // While another process makes it, the others go on.
   claim->abandon();
   if (!pursuit.waits_since) {
-    pursuit.waits_since = Clock::now();
+    pursuit.waits_since = std::chrono::steady_clock::now();
+    pursuit.key = unit.key;
     source_.count_wait();
   }
   return {NextStep::kLater};

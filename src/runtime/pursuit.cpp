@@ -191,8 +191,7 @@ void Pursuits::follow(const JobPointer& job, StepResult result) {
     case NextStep::kMake: return maker_->post([this, job] { make(job); }, job->turn);
     case NextStep::kLater: {
       // Nothing is changed once it is posted: by then it is another thread's.
-      const milliseconds pause =
-          std::exchange(job->pause, std::min(2 * job->pause, kLongestPause));
+      const milliseconds pause = std::exchange(job->pause, std::min(2 * job->pause, kLongestPause));
       return looker_->post_in(pause, [this, job] { look(job); });
     }
   }

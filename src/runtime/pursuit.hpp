@@ -33,6 +33,7 @@ struct Pursuit {
   bool missed = false;   // it was not there when it was looked for first
   bool came_up = false;  // and then it was, by the time it was to be compiled
   std::optional<std::chrono::steady_clock::time_point> waits_since;  // for another process
+  UnitKey key{};                                                     // of what that one makes
 };
 
 // What comes after one step of a Pursuit.

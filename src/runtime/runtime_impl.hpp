@@ -102,6 +102,10 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   // The steps of a Pursuit, on its threads.
   StepResult look_for(Pursuit& pursuit);
   StepResult make(Pursuit& pursuit);
+  // How long it has waited for another process; whether it has to wait on; and the end of it.
+  static std::chrono::milliseconds waited(const Pursuit& pursuit);
+  bool is_made_elsewhere(const Pursuit& pursuit);
+  void count_waited(const Pursuit& pursuit, std::chrono::milliseconds passed);
   std::unique_ptr<ContextScope> context_of(const Pursuit& pursuit);
   // The primary context of the device asked for by ordinal, where another one is current: a kernel
   // is loaded and made ready on its own device. Null where nothing needs to change.

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <exception>
+#include <thread>
 #include <utility>
 
 #include "base/file.hpp"
@@ -22,6 +23,9 @@ constexpr std::size_t kFullBytes = std::size_t{64} << 10;
 constexpr std::size_t kMaxBytes = std::size_t{1} << 20;
 constexpr std::chrono::milliseconds kSoon{200};
 constexpr std::size_t kMaxNamed = 4096;
+// Far more than the beginning of a file takes; a process that is stopped may keep the lock.
+constexpr int kLockAttempts = 100;
+constexpr std::chrono::milliseconds kLockPause{1};
 
 std::filesystem::path with_pid(const std::filesystem::path& file) {
   std::string name = file.native();
@@ -48,10 +52,19 @@ std::string first_line(const std::string& path) {
   return text ? text->substr(0, text->find('\n')) : std::string();
 }
 
+bool lock_soon(int fd) {
+  for (int i = 0; i < kLockAttempts; ++i) {
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK && errno != EINTR) return false;
+    std::this_thread::sleep_for(kLockPause);
+  }
+  return false;
+}
+
 // Whoever comes first begins the array; the others wait until it is begun. Returns: 0, or errno.
-int begin_array(int fd) noexcept {
+int begin_array(int fd) {
   struct stat status {};
-  const bool locked = ::flock(fd, LOCK_EX) == 0;
+  const bool locked = lock_soon(fd);
   int error = ::fstat(fd, &status) == 0 ? 0 : errno;
   if (error == 0 && status.st_size == 0 && ::write(fd, "[\n", 2) != 2) {
     error = errno == 0 ? EIO : errno;
@@ -165,29 +178,43 @@ void Trace::loop() {
 
 void Trace::write() noexcept {
   if (!enabled_) return;
-  const std::lock_guard writing(writing_);
-  drain();
-}
-
-void Trace::drain() noexcept {
+  std::string why;
+  std::uint64_t dropped = 0;
+  {
+    const std::lock_guard writing(writing_);
+    why = drain(dropped);
+  }
+  // Not under the lock: the sink is the user's, and may wait for a thread that forks.
   try {
-    std::string text;
-    std::uint64_t dropped = 0;
-    {
-      const std::lock_guard lock(mutex_);
-      if (broken_) return;
-      text.swap(buffer_);
-      dropped = std::exchange(dropped_, 0);
-    }
     if (dropped != 0) {
       logger_.warn_once("trace dropped", fmt::format("write trace {}: {} events came faster than "
                                                      "they could be written; use a faster disk",
                                                      file_.native(), dropped));
     }
-    if (text.empty()) return;
-    if (const std::string why = append(text); !why.empty()) give_up(why);
-  } catch (const std::exception& error) {
-    give_up(error.what());
+    if (why.empty()) return;
+    logger_.warning(
+        fmt::format("write trace {}: {}; there is no trace from here on", file_.native(), why));
+  } catch (const std::exception&) {
+    return;  // out of memory
+  }
+}
+
+std::string Trace::drain(std::uint64_t& dropped) noexcept {
+  try {
+    std::string text;
+    {
+      const std::lock_guard lock(mutex_);
+      if (broken_) return {};
+      text.swap(buffer_);
+      dropped = std::exchange(dropped_, 0);
+    }
+    if (text.empty()) return {};
+    std::string why = append(text);
+    if (!why.empty()) give_up();
+    return why;
+  } catch (const std::exception&) {
+    give_up();
+    return "no memory";  // short enough to need none
   }
 }
 
@@ -211,19 +238,11 @@ std::string Trace::open() {
   return "it is there and is no trace; remove it, or name another";
 }
 
-void Trace::give_up(std::string_view why) noexcept {
-  {
-    const std::lock_guard lock(mutex_);
-    broken_ = true;
-    buffer_.clear();
-  }
+void Trace::give_up() noexcept {
+  const std::lock_guard lock(mutex_);
+  broken_ = true;
+  buffer_.clear();
   fd_.reset();
-  try {
-    logger_.warning(
-        fmt::format("write trace {}: {}; there is no trace from here on", file_.native(), why));
-  } catch (const std::exception&) {
-    return;
-  }
 }
 
 void Trace::before_fork() noexcept {

@@ -52,12 +52,13 @@ class Trace final : public SpanSink, private ForkAware {
   void add_names(pid_t thread);
   void wake_writer();
   void loop();
-  // Takes what is in the buffer to the file. Requires: writing_ is held.
-  void drain() noexcept;
+  // Takes what is in the buffer to the file. Returns: why it could not; else an empty string; and
+  // how many events were dropped. Requires: writing_ is held.
+  std::string drain(std::uint64_t& dropped) noexcept;
   // Returns: why it could not; else an empty string.
   std::string append(std::string_view text);
   std::string open();
-  void give_up(std::string_view why) noexcept;
+  void give_up() noexcept;
 
   const std::filesystem::path file_;
   const Logger logger_;

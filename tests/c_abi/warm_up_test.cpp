@@ -1,4 +1,5 @@
 // Lists of kernels ahead, as a C program asks for them.
+#include <thread>
 #include <vector>
 
 #include "c_abi/c_abi_fixture.hpp"
@@ -61,6 +62,20 @@ TEST_CASE("a list is prefetched, asked about and waited for") {
   cubinet_warm_up_free(warm_up);
   REQUIRE(cubinet_prefetch_all(scene.runtime(), three.pointers.data(), 3, nullptr) == CUBINET_OK);
   cubinet_warm_up_free(nullptr);
+}
+
+TEST_CASE("one thread may ask what another waits for") {
+  CScene scene;
+  const Three kernels(scene);
+  cubinet_warm_up* warm_up = nullptr;
+  REQUIRE(cubinet_prefetch_all(scene.runtime, kernels.pointers.data(), 3, &warm_up) == CUBINET_OK);
+  int32_t done = 0;
+  {
+    const std::jthread other([&] { report_of(warm_up); });
+    while (done == 0) REQUIRE(cubinet_warm_up_wait(warm_up, 0, &done) == CUBINET_OK);
+  }
+  CHECK(report_of(warm_up).kernels == 3);
+  cubinet_warm_up_free(warm_up);
 }
 
 TEST_CASE("a warm-up tells its progress, and what failed by status and last error") {

@@ -140,5 +140,31 @@ TEST_CASE("a kernel that another process never finishes is compiled here after a
   CHECK(contains(scene.log.warnings()[0], "ms have passed; compiling it here too"));
 }
 
+TEST_CASE("what another process makes is not looked for on disk until that one lets go") {
+  Scene scene;
+  scene.use(0);
+  scene.options.trace_file = scene.directory / "trace.json";
+  {
+    Runtime runtime(scene.options);
+    const Signature signature = resolve(runtime.impl().templates().find("tiny"), tiny_constants(8));
+    const UnitKey key = make_unit(signature, *Arch::parse("sm_90"), Debug::kNone).key;
+    const Directory directory(DirectoryOptions{scene.options.cache_dir, false, false},
+                              Logger::silent());
+    FlightLock foreign = FlightLock::acquire(directory, key, FlightLock::Clock::now());
+    auto done = runtime.prefetch(some_kernels(1));
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    foreign.release();
+    CHECK(done.get().compiled == 1);
+    CHECK(runtime.stats().lock_waits == 1);
+  }
+  const std::string trace = testing::read_text(scene.directory / "trace.json");
+  int looks = 0;
+  for (std::size_t at = 0; (at = trace.find(R"("name":"find")", at)) != std::string::npos; ++at) {
+    ++looks;
+  }
+  CHECK(looks >= 4);
+  CHECK(looks <= 8);
+}
+
 }  // namespace
 }  // namespace jit

@@ -66,15 +66,18 @@ TEST_CASE("a list is prefetched, asked about and waited for") {
 
 TEST_CASE("one thread may ask what another waits for") {
   CScene scene;
-  const Three kernels(scene);
+  scene.use(0);
+  const Three three(scene);
   cubinet_warm_up* warm_up = nullptr;
-  REQUIRE(cubinet_prefetch_all(scene.runtime, kernels.pointers.data(), 3, &warm_up) == CUBINET_OK);
-  int32_t done = 0;
+  REQUIRE(cubinet_prefetch_all(scene.runtime(), three.pointers.data(), 3, &warm_up) == CUBINET_OK);
+  cubinet_warm_up_report there = cubinet_warm_up_report_init();
+  std::int32_t done = 0;
   {
-    const std::jthread other([&] { report_of(warm_up); });
+    const std::jthread other([&] { cubinet_warm_up_describe(warm_up, &there); });
     while (done == 0) REQUIRE(cubinet_warm_up_wait(warm_up, 0, &done) == CUBINET_OK);
+    CHECK(report_of(warm_up).kernels == 3);
   }
-  CHECK(report_of(warm_up).kernels == 3);
+  CHECK(there.kernels == 3);
   cubinet_warm_up_free(warm_up);
 }
 

@@ -105,6 +105,11 @@ std::optional<std::string> read_file(const std::filesystem::path& path, std::siz
 }
 
 int replace_file(const std::filesystem::path& path, std::string_view text, mode_t mode) {
+  // A rename would put a file in the place of /dev/null.
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+    return S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
+  }
   const std::string temporary = path.native() + random_suffix();
   UniqueFd fd(
       ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));

@@ -78,6 +78,8 @@ TEST_CASE("a replacement that fails leaves the old file and nothing else") {
   CHECK(replace_file(folder / "taken", "text") == EISDIR);
   CHECK(files_in((folder / "taken").parent_path()) == 1);
   CHECK(replace_file(folder / "absent/file", "text") == ENOENT);
+  REQUIRE(::mkfifo((folder / "fifo").c_str(), 0600) == 0);
+  CHECK(replace_file(folder / "fifo", "text") == EINVAL);
 }
 
 TEST_CASE("what cannot be read says why") {

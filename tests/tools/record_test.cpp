@@ -50,6 +50,17 @@ TEST_CASE("record merge: sorted, every request once, the same bytes whatever the
   CHECK(fixture.shell("cat " + two + " | $CUBINET record merge - - " + one).out == text);
 }
 
+TEST_CASE("record merge takes the place of a file alone") {
+  const CommandFixture fixture;
+  const auto one = fixture.folder().write("one", kA).string();
+  const std::filesystem::path link = fixture.folder() / "link";
+  std::filesystem::create_symlink("/dev/null", link);
+  const CommandResult merged = fixture.run({"record", "merge", link.string(), one});
+  CHECK(merged.code == 1);
+  CHECK(merged.err_has("it is no regular file"));
+  CHECK(std::filesystem::is_symlink(link));
+}
+
 TEST_CASE("record merge names what it leaves out, and fails") {
   const CommandFixture fixture;
   const auto torn = fixture.folder().write("torn", kA + kTorn).string();

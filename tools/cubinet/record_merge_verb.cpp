@@ -1,6 +1,8 @@
 // cubinet record merge OUT IN...
 #include <fmt/format.h>
 
+#include <cerrno>
+
 #include "base/file.hpp"
 #include "cubinet/recording_files.hpp"
 #include "cubinet/text.hpp"
@@ -45,7 +47,9 @@ class RecordMergeVerb final : public Verb {
   void write(const std::string& text) const {
     if (out_ == "-") return print(text);
     if (const int error = replace_file(out_, text, 0644); error != 0) {
-      throw Error(ErrorCode::kIo, fmt::format("write recording {}: {}", out_, error_text(error)));
+      const std::string why =
+          error == EINVAL ? "it is no regular file; - is stdout" : error_text(error);
+      throw Error(ErrorCode::kIo, fmt::format("write recording {}: {}", out_, why));
     }
   }
 

@@ -13,7 +13,8 @@ import cubinet
 from cubinet import _errors, _library
 from support import SOURCES
 
-HEADERS = [SOURCES / "include/jit/c.h", SOURCES / "include/jit/kernels/merge_attn_states.h"]
+HEADERS = [SOURCES / "include/jit" / name
+           for name in ("c_values.h", "c.h", "kernels/merge_attn_states.h")]
 SCALARS = {"size_t": ctypes.c_size_t, "int32_t": ctypes.c_int32, "uint32_t": ctypes.c_uint32,
            "int64_t": ctypes.c_int64, "uint64_t": ctypes.c_uint64, "double": ctypes.c_double,
            "cubinet_dim3": ctypes.c_uint32 * 3}

@@ -16,6 +16,7 @@ set(CUBINET_TESTS_RUNTIME
     lifecycle_test.cpp
     memory_tier_test.cpp
     mode_test.cpp
+    named_miss_test.cpp
     network_cache_test.cpp
     options_test.cpp
     pack_test.cpp

@@ -58,20 +58,29 @@ void Worker::run(const std::function<void()>& job) {
 }
 
 void Worker::post(std::function<void()> job, Turn turn) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (stopping_) return;
   start_locked();
   if (turn == Turn::kFirst) jobs_.push_front(std::move(job));
   else jobs_.push_back(std::move(job));
-  wake_->notify_one();
+  wake(std::move(lock));
 }
 
 void Worker::post_in(std::chrono::milliseconds delay, std::function<void()> job) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (stopping_) return;
   start_locked();
   later_.emplace(Clock::now() + delay, std::move(job));
-  wake_->notify_one();
+  wake(std::move(lock));
+}
+
+void Worker::wake(std::unique_lock<std::mutex> lock) {
+  // One that looks by itself before it sleeps needs no system call. The others are woken when the
+  // lock is free, so that they do not run into it.
+  if (!std::exchange(asleep_, false)) return;
+  std::condition_variable* const wake = wake_;
+  lock.unlock();
+  wake->notify_one();
 }
 
 void Worker::start_locked() {
@@ -92,8 +101,10 @@ void Worker::wait_for_job(std::unique_lock<std::mutex>& lock) {
       jobs_.push_back(std::move(later_.extract(later_.begin()).mapped()));
     }
     if (!jobs_.empty()) return;
+    asleep_ = true;
     if (later_.empty()) wake_->wait(lock);
     else wake_->wait_until(lock, later_.begin()->first);
+    asleep_ = false;
   }
 }
 
@@ -121,6 +132,7 @@ void Worker::after_fork(bool in_child) noexcept {
     thread_ = nullptr;
     thread_id_ = std::thread::id();
     inside_ = false;
+    asleep_ = false;
     drop_locked();
     wake_ = new std::condition_variable;
   }

@@ -45,6 +45,7 @@ class Worker final : private ForkAware {
   void after_fork(bool in_child) noexcept override;
   void start_locked();
   void drop_locked();
+  void wake(std::unique_lock<std::mutex> lock);
   void wait_for_job(std::unique_lock<std::mutex>& lock);
   void loop();
 
@@ -56,6 +57,7 @@ class Worker final : private ForkAware {
   std::thread* thread_ = nullptr;           // a child abandons it
   std::atomic<std::thread::id> thread_id_;  // read without the mutex
   bool inside_ = false;                     // the thread is in run(); its own
+  bool asleep_ = false;                     // the thread waits, and nobody has woken it
   bool stopping_ = false;
 };
 

@@ -185,7 +185,9 @@ TEST_CASE("a child of fork() is told that its parent works on, and works itself"
             for (const WarmUpFailure& failure : report.failures) {
               if (failure.error.code() != ErrorCode::kShuttingDown) return 1;
             }
-            if (report.kernels != kernels.size() || report.failed == 0) return 2;
+            if (report.kernels != kernels.size()) return 2;
+            // Later on the parent may be through with them.
+            if (round == 0 && report.failed == 0) return 4;
             // On disk by now or not, they come.
             return runtime.prefetch(std::span(kernels).first(8)).get().ok() ? 0 : 3;
           })) == 0);

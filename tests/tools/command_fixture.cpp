@@ -108,7 +108,13 @@ std::vector<pid_t> children_of(pid_t parent) {
   path.append(id).append("/task/").append(id).append("/children");
   std::ifstream file(path);
   std::vector<pid_t> children;
-  for (pid_t child = 0; file >> child;) children.push_back(child);
+  const std::string parents = read_text("/proc/" + id + "/cmdline");
+  for (pid_t child = 0; file >> child;) {
+    // One that is still on its way to exec has its parent's, who waits for it: it is not to be
+    // stopped there.
+    const std::string its_own = read_text("/proc/" + std::to_string(child) + "/cmdline");
+    if (!its_own.empty() && its_own != parents) children.push_back(child);
+  }
   return children;
 }
 

@@ -54,7 +54,7 @@ class CommandFixture {
   TemporaryDirectory folder_;
 };
 
-// The processes that `parent` has started and not reaped.
+// The programs that `parent` has started and not reaped.
 std::vector<pid_t> children_of(pid_t parent);
 // Asks every few milliseconds. Returns: false if it did not come true within `seconds`.
 bool wait_until(const std::function<bool()>& condition, double seconds = 20);

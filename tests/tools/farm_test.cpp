@@ -157,7 +157,7 @@ TEST_CASE("a worker killed every second during 200 kernels: all 200 done, none t
 TEST_CASE("a worker that stands still is killed at its timeout, and its kernel is tried again") {
   CommandFixture fixture;
   add_tiny_template(fixture);
-  const pid_t command = fixture.begin(some(2, {"-j", "1", "--timeout", "1s", "--json"}));
+  const pid_t command = fixture.begin(some(2, {"-j", "1", "--timeout", "3s", "--json"}));
   pid_t worker = -1;
   REQUIRE(wait_until([&] {
     const auto workers = children_of(command);
@@ -171,7 +171,7 @@ TEST_CASE("a worker that stands still is killed at its timeout, and its kernel i
   const json report = result.json();
   CHECK(report.at("compiled") == 4);
   CHECK(report.at("retries") == 1);
-  CHECK(result.err_has("not done after 1 s (--timeout) and was killed; it will be tried again"));
+  CHECK(result.err_has("not done after 3 s (--timeout) and was killed; it will be tried again"));
   CHECK_FALSE(is_running(worker));
 }
 
@@ -179,7 +179,7 @@ TEST_CASE("a kernel that no compiler gets done is set aside, and the others are 
   CommandFixture fixture;
   add_tiny_template(fixture);
   make_pinned_heavy(fixture);
-  const CommandResult result = fixture.run(heavy({"-j", "2", "--timeout", "1s", "--json"}));
+  const CommandResult result = fixture.run(heavy({"-j", "2", "--timeout", "3s", "--json"}));
   CHECK(result.code == 1);
   const json report = result.json();
   CHECK(report.at("compiled") == 2);

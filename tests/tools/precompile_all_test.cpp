@@ -53,7 +53,7 @@ TEST_CASE("a whole domain is counted first and refused above its limit, with the
   CHECK(fixture.run(few({"--preset", "small"})).code == 2);
 }
 
-TEST_CASE("--set narrows a domain, and again for a second value") {
+TEST_CASE("a domain narrowed by --set, and by a second value") {
   CommandFixture fixture;
   add_tiny_template(fixture);
   const CommandResult result = fixture.run(few({"--limit", "8", "--json"}));

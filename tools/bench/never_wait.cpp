@@ -58,6 +58,16 @@ BenchRow row_of(const std::string& path, double ns, double floor_ns, const std::
   return row;
 }
 
+// The caller is one that has other work and asks again now and then, as an engine does: it never
+// sleeps, so its processor does not either.
+void work_until_ready(Runtime& runtime, const KernelSpec& kernel) {
+  for (auto next = Clock::now(); !try_it(runtime, kernel);) {
+    next += std::chrono::microseconds(100);
+    while (Clock::now() < next) {
+    }
+  }
+}
+
 void bench_tries(Runtime& runtime, BenchReport& report) {
   std::vector<double> samples;
   for (const KernelSpec& kernel : cold_kernels()) {
@@ -65,7 +75,7 @@ void bench_tries(Runtime& runtime, BenchReport& report) {
     const bool ready = try_it(runtime, kernel).has_value();
     samples.push_back(ns_since(start));
     if (ready) throw Error(ErrorCode::kInternal, "measure a try: the kernel was there");
-    wait_for(runtime, kernel);
+    work_until_ready(runtime, kernel);
   }
   const std::string name = "try_get_kernel, cold signature, ";
   const std::string budget = "<= 20 us";

@@ -216,7 +216,10 @@ std::string write_pack(const std::filesystem::path& path, std::vector<PackItem> 
     const auto entry = read(items[i]);
     const std::vector<std::byte> bytes = entry ? encode(*entry) : std::vector<std::byte>{};
     // Replaced by another compile since it was listed, evicted, or damaged.
-    if (bytes.size() != plan.records[i].bytes || entry->key != items[i].head.key) {
+    const bool same = entry && entry->key == items[i].head.key &&
+                      entry->artifact.toolchain == items[i].head.artifact.toolchain &&
+                      bytes.size() == plan.records[i].bytes;
+    if (!same) {
       return failure(path, fmt::format("the entry of {} cannot be read or has changed; run "
                                        "cubinet cache verify, and this again",
                                        items[i].head.signature));

@@ -122,6 +122,19 @@ TEST_CASE("kernels whose workers are killed are tried again: all are made, none 
   CHECK(result.err_has("it will be tried again"));
 }
 
+TEST_CASE("how a worker ended is known where the caller ignores SIGCHLD, too") {
+  CommandFixture fixture;
+  add_tiny_template(fixture);
+  const auto before = std::signal(SIGCHLD, SIG_IGN);
+  const pid_t command = fixture.begin(some(20, {"-j", "2", "--json"}));
+  std::signal(SIGCHLD, before);
+  kill_workers(command, 2, std::chrono::milliseconds(300));
+  const CommandResult result = fixture.finish(command);
+  check_all_done_once(fixture, result, 40);
+  CHECK(result.err_has("was ended by signal 9"));
+  CHECK_FALSE(result.err_has("exit code 0"));
+}
+
 TEST_CASE("a worker killed every second during 200 kernels: all 200 done, none twice", "[slow]") {
   CommandFixture fixture;
   const std::vector<std::string> words{"precompile",

@@ -42,6 +42,8 @@ bool used_up_its_time(const ProcessEnd& end) {
 }  // namespace
 
 bool WorkerPool::run(std::size_t count) {
+  // A caller that ignores it hands that down, and then nobody is told how a worker ended.
+  std::signal(SIGCHLD, SIG_DFL);
   queue_.emplace(count);
   workers_.clear();
   workers_.resize(std::min(std::max<std::size_t>(options_.processes, 1), count));

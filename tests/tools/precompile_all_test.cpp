@@ -98,6 +98,12 @@ TEST_CASE("what a static_assert refuses of a domain is counted apart and is no f
   CHECK(text.code == 0);
   CHECK(text.out_has("8 kernels: 0 compiled, 4 hits, 0 failed, 4 refused by their template"));
   CHECK_FALSE(text.err_has("cubinet: error"));
+  // A shard may well hold nothing else.
+  for (int i = 1; i <= 8; ++i) {
+    const CommandResult part = fixture.run(few({"--shard", std::to_string(i) + "/8"}));
+    INFO(part.out);
+    CHECK(part.code == 0);
+  }
   // Asked for by name it is a failure, and a domain that is refused whole is one too.
   CHECK(fixture.run({"precompile", "tiny", "--preset", "pinned", "--arch", "sm_90"}).code == 1);
   CHECK(fixture

@@ -103,7 +103,7 @@ class PrecompileVerb final : public Verb {
     run.elapsed_ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
     report(run, context.verbose());
-    return exit_code(run);
+    return exit_code(run, shard);
   }
 
  private:
@@ -151,10 +151,12 @@ class PrecompileVerb final : public Verb {
                     run.outcomes.size() - totals.not_done, run.outcomes.size()));
   }
 
-  static int exit_code(const PrecompileRun& run) {
+  static int exit_code(const PrecompileRun& run, const Shard& shard) {
     if (run.stopped_by != 0) return kStoppedBySignal + run.stopped_by;
     const Totals totals = run.totals();
-    const bool nothing = totals.refused != 0 && totals.refused == run.outcomes.size();
+    // Of a part nothing follows for the whole.
+    const bool nothing =
+        shard.count == 1 && totals.refused != 0 && totals.refused == run.outcomes.size();
     return totals.failed == 0 && !nothing && run.lost.empty() ? kFine : kFailedWork;
   }
 

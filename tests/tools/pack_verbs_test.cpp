@@ -128,6 +128,10 @@ TEST_CASE("a damaged pack is found out, entry by entry") {
   CHECK(extracted.out_has("2 entries extracted"));
   CHECK(fixture.run({"pack", "verify", fixture.cache().string()}).code == 1);
   CHECK(fixture.run({"pack", "ls"}).code == 2);
+  const CommandResult absent = fixture.run({"pack", "ls", pack + "s"});
+  CHECK(absent.code == 1);
+  CHECK(absent.err_has("there is no such file; check the path"));
+  CHECK_FALSE(absent.err_has("CUBINET_PACKS"));
 }
 
 TEST_CASE("a recording is packed whole or not at all") {
@@ -160,4 +164,24 @@ TEST_CASE("a recording is packed whole or not at all") {
   CHECK_FALSE(fs::exists(pack));
   REQUIRE(fixture.run({"precompile", "--from", recording, "--arch", "sm_90a"}).code == 0);
   CHECK(fixture.run(create).out_has("2 entries"));
+  // One that nobody can compile keeps the rest from being packed, and that is said.
+  std::ofstream(recording, std::ios::app) << R"({"template":"gone","constants":{}})"
+                                          << "\n";
+  const CommandResult unknown = fixture.run(create);
+  CHECK(unknown.code == 1);
+  CHECK(unknown.err_has(recording + ":3: get gone: no such template"));
+  CHECK(unknown.err_has("1 of what was recorded cannot be resolved, and no pack is made; take"));
+}
+
+TEST_CASE("a template of which there is nothing to pack is named") {
+  CommandFixture fixture;
+  precompile(fixture);
+  const std::string pack = (fixture.folder() / "a.cupack").string();
+  const CommandResult one = fixture.run({"pack", "create", pack, "tiny", "tinny"});
+  CHECK(one.code == 1);
+  CHECK(one.err_has("nothing of tinny to pack in"));
+  CHECK_FALSE(fs::exists(pack));
+  const CommandResult arch = fixture.run({"pack", "create", pack, "--arch", "sm_100a"});
+  CHECK(arch.code == 1);
+  CHECK(arch.err_has("nothing to pack in"));
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "cubinet/verb.hpp"
 #include "jit/error.hpp"
 
@@ -10,6 +12,11 @@ namespace jit::inline v1 {
 std::unique_ptr<Pack> open_pack(const Context& context, const std::vector<std::string>& files) {
   if (files.size() != 1 || files.front().empty()) {
     throw UsageError("pack: name one pack, such as kernels.cupack");
+  }
+  std::error_code error;
+  if (!std::filesystem::exists(files.front(), error)) {
+    throw Error(ErrorCode::kIo,
+                fmt::format("read pack {}: there is no such file; check the path", files.front()));
   }
   auto pack = std::make_unique<Pack>(PackOptions{files.front(), context.options().trust_group},
                                      Logger::silent());

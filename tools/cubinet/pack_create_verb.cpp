@@ -29,8 +29,10 @@ class PackCreateVerb final : public Verb {
         "  cubinet pack create kernels.cupack merge_attn_states --arch sm_90a\n"
         "  cubinet pack create kernels.cupack --from recording.jsonl --arch sm_90a\n"
         "\n"
-        "Nothing is compiled: what a recording asks for and the cache does not have is listed,\n"
-        "and no pack is made. Of a kernel that several compilers made, the one at hand counts,\n"
+        "Nothing is compiled: what a recording asks for and the cache does not have, or no "
+        "template\n"
+        "knows, is listed, and no pack is made. Of a kernel that several compilers made, the one "
+        "at hand counts,\n"
         "else the newest. The same kernels make the same bytes, whoever packs them, and where.\n"
         "A pack of this name is replaced in one step; processes that read it go on with the\n"
         "old one. Use it with CUBINET_PACKS=kernels.cupack.\n"};
@@ -58,11 +60,7 @@ class PackCreateVerb final : public Verb {
     const bool complete =
         plan_.recordings.empty() ? choose_all(there, chosen) : choose(context, there, chosen);
     if (!complete) return kFailedWork;
-    if (chosen.empty()) {
-      throw Error(ErrorCode::kIo,
-                  fmt::format("pack create: nothing to pack in {}; run cubinet precompile first",
-                              directory.root().string()));
-    }
+    require_something(chosen, directory);
     if (!all_toolchains_) keep_one_toolchain(context, chosen);
     const std::string why = write_pack(words_.front(), directory, chosen);
     if (!why.empty()) throw Error(ErrorCode::kIo, why);
@@ -71,6 +69,20 @@ class PackCreateVerb final : public Verb {
   }
 
  private:
+  // Of each template that was named, and of all.
+  void require_something(const std::vector<EntryInfo>& chosen, const Directory& directory) const {
+    const auto fail = [&](const std::string& what) {
+      throw Error(ErrorCode::kIo,
+                  fmt::format("pack create: nothing{} to pack in {}; run cubinet precompile first",
+                              what, directory.root().string()));
+    };
+    for (const std::string& name : names_) {
+      const auto is_of = [&](const EntryInfo& info) { return info.summary->entry.name == name; };
+      if (std::none_of(chosen.begin(), chosen.end(), is_of)) fail(" of " + name);
+    }
+    if (chosen.empty()) fail("");
+  }
+
   bool is_named(std::string_view name) const {
     return names_.empty() || std::find(names_.begin(), names_.end(), name) != names_.end();
   }
@@ -112,6 +124,12 @@ class PackCreateVerb final : public Verb {
           fmt::format("pack create: {} of {} kernels are not in the cache; compile them "
                       "with: {}",
                       missing, plan.jobs.size(), command(context)));
+    }
+    if (!plan.lost.empty()) {
+      print_error(
+          fmt::format("pack create: {} of what was recorded cannot be resolved, and no pack is "
+                      "made; take these lines out (cubinet record merge takes torn ones out)",
+                      plan.lost.size()));
     }
     return missing == 0 && plan.lost.empty();
   }

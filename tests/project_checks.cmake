@@ -14,6 +14,8 @@ cubinet_check("project: layers refuses violations" cpu 60
               Python3::Interpreter "${tools}/check_layers.py" --self-test)
 cubinet_check("project: paths in documents exist" cpu 60
               Python3::Interpreter "${tools}/check_docs.py" paths)
+cubinet_check("project: doctor knows the README's variables" cpu 60
+              Python3::Interpreter "${tools}/check_docs.py" variables "$<TARGET_FILE:cubinet>")
 cubinet_check("project: document check refuses violations" cpu 60
               Python3::Interpreter "${tools}/check_docs.py" self-test)
 # The C interface, taken by a C compiler and by the oldest C++ that it is meant for.

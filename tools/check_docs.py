@@ -7,6 +7,7 @@ usage: check_docs.py paths [ROOT]            every path that a document names ex
                                              in COMMAND it is SOURCE, the result PROGRAM. With
                                              LIBCUDA it must then run, and without a driver print
                                              an error and fail. COMMAND may be empty for python
+       check_docs.py variables CUBINET       doctor knows each of the README's variables
        check_docs.py self-test               each kind of violation is refused
 """
 
@@ -84,6 +85,18 @@ def check_program(root, language, driver, command):
     print(f"check docs: the README's program in {language} is fine")
 
 
+def check_variables(root, command):
+    """`cubinet doctor` takes none of the variables that the README lists for a slip."""
+    text = (root / "README.md").read_text(encoding="utf-8")
+    names = re.findall(r"^\| `(CUBINET_\w+)`", text, re.MULTILINE)
+    report = subprocess.run([command, "doctor"], check=False, capture_output=True, text=True,
+                            env={**os.environ, **dict.fromkeys(names, "/no/such")}).stdout
+    slips = re.findall(r"(\w+) is set, and nothing reads it", report)
+    if not names or "environment" not in report or slips:
+        sys.exit(f"check docs: doctor does not know {', '.join(slips) or 'anything'}:\n{report}")
+    print(f"check docs: doctor knows {len(names)} variables")
+
+
 def self_test():
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -113,6 +126,8 @@ def main():
         if options and (len(options) != 2 or options[0] != "--driver"):
             sys.exit(__doc__)
         check_program(root, sys.argv[2], options[1] if options else "", sys.argv[split + 1:])
+    elif verb == "variables" and len(sys.argv) == 3:
+        check_variables(root, sys.argv[2])
     elif verb == "paths":
         missing = list(missing_paths(Path(sys.argv[2]) if len(sys.argv) > 2 else root))
         if missing:

@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <filesystem>
 
 #include "cache/layout.hpp"
 #include "tools/command_fixture.hpp"
@@ -125,12 +126,36 @@ TEST_CASE("doctor says what is wrong with the cache directory") {
   CHECK(has_problem(fixture.run({"doctor", "--json"}).json(), "memory only"));
 }
 
+TEST_CASE("doctor is content with a frozen process that has its packs, and not without them") {
+  CommandFixture fixture;
+  add_tiny_template(fixture);
+  REQUIRE(fixture.run({"precompile", "tiny", "--preset", "small", "--arch", "sm_90a"}).code == 0);
+  const std::string pack = (fixture.folder() / "a.cupack").string();
+  REQUIRE(fixture.run({"pack", "create", pack}).code == 0);
+  fixture.environment["CUBINET_MODE"] = "frozen";
+  fixture.environment["CUBINET_CACHE_DIR"] = "none";
+  fixture.environment["CUBINET_NVRTC"] = "/nowhere";
+  CHECK(fixture.run({"doctor"}).out_has("neither directory nor pack"));
+  CHECK(fixture.run({"doctor"}).code == 1);
+  fixture.environment["CUBINET_PACKS"] = pack;
+  const CommandResult fine = fixture.run({"doctor"});
+  INFO(fine.out);
+  CHECK(fine.code == 0);
+  CHECK_FALSE(fine.out_has("wrong:"));
+  fixture.environment["CUBINET_PACKS"] = pack + "s";
+  const CommandResult missing = fixture.run({"doctor"});
+  CHECK(missing.code == 1);
+  CHECK(missing.out_has("wrong: read pack"));
+}
+
 TEST_CASE("doctor notices variables that nothing reads or that cannot be right") {
   CommandFixture fixture;
   fixture.environment["CUBINET_CACHEDIR"] = "/x";
+  fixture.environment["CUBINET_RECORD"] = "/dev/null";
   const json typo = fixture.run({"doctor", "--json"}).json();
   CHECK(typo.at("ok") == true);
   CHECK(has_problem(typo, "CUBINET_CACHEDIR"));
+  CHECK_FALSE(has_problem(typo, "CUBINET_RECORD"));
   fixture.environment["CUBINET_MODE"] = "sometimes";
   const CommandResult wrong = fixture.run({"doctor", "--json"});
   CHECK(wrong.code == 1);

@@ -9,16 +9,17 @@ namespace {
 class DoctorVerb final : public Verb {
  public:
   VerbInfo info() const override {
-    return {
-        "doctor", "Says what was found, what is wrong, and the remedy",
-        "  cubinet doctor\n"
-        "  cubinet doctor --json | jq .problems\n"
-        "\n"
-        "NVRTC is looked for, without loading it, in this order:\n" +
-            search_order_text() +
+    return {"doctor", "Says what was found, what is wrong, and the remedy",
+            "  cubinet doctor\n"
+            "  cubinet doctor --json | jq .problems\n"
             "\n"
-            "Fails only where precompile would: no NVRTC, or no usable cache directory. A missing\n"
-            "driver or GPU is no error."};
+            "NVRTC is looked for, without loading it, in this order:\n" +
+                search_order_text() +
+                "\n"
+                "Fails only where precompile would: no NVRTC, or no usable cache directory. With\n"
+                "CUBINET_MODE=frozen it takes neither, and fails where a pack cannot be read. A "
+                "missing\n"
+                "driver or GPU is no error."};
   }
   void declare(Arguments& arguments) override { arguments.add_json(json_); }
 

@@ -22,13 +22,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 17> kVariables{
+constexpr std::array<std::string_view, 18> kVariables{
     "CUBINET_CACHE_DIR",      "CUBINET_PACKS",         "CUBINET_MODE",
     "CUBINET_TOOLCHAIN",      "CUBINET_TRUST",         "CUBINET_LOG",
     "CUBINET_NVRTC",          "CUBINET_DRIVER",        "CUBINET_LOCK_TIMEOUT_MS",
     "CUBINET_FAILED_DIR",     "CUBINET_TEMPLATE_PATH", "CUBINET_CACHE_MAX_SIZE",
     "CUBINET_CACHE_MIN_FREE", "CUBINET_CHURN",         "CUBINET_CHURN_LIMIT",
-    "CUBINET_TRACE",          "CUBINET_LIBRARY"};
+    "CUBINET_RECORD",         "CUBINET_TRACE",         "CUBINET_LIBRARY"};
 
 fs::path nearest_existing(fs::path path) {
   std::error_code error;
@@ -63,6 +63,9 @@ class Examiner {
   void problem(bool blocking, std::string what, std::string remedy) {
     found_.problems.push_back({blocking, std::move(what), std::move(remedy)});
   }
+
+  // A process that is not meant to compile, and needs nothing that compiling does.
+  bool frozen() const { return options_.mode == Mode::kFrozen; }
 
   void read_options() {
     RuntimeOptions base;
@@ -119,7 +122,7 @@ class Examiner {
     if (found_.toolchain) {
       found_.wheel = find_wheel(*found_.toolchain);
     } else {
-      problem(true, "no NVRTC was found, so nothing can be compiled",
+      problem(!frozen(), "no NVRTC was found, so nothing can be compiled",
               fmt::format("install CUDA's nvrtc or NVIDIA's Python wheel {}, or name one with "
                           "CUBINET_NVRTC",
                           found_.driver.found && found_.driver.version.major < 13
@@ -155,7 +158,7 @@ class Examiner {
     CacheFinding& finding = found_.cache;
     finding.memory_only = options_.memory_only;
     if (finding.memory_only) {
-      problem(true,
+      problem(!frozen(),
               "the cache is in memory only (CUBINET_CACHE_DIR=none), so precompile has no "
               "place to write to",
               "name a directory with CUBINET_CACHE_DIR or --cache-dir");
@@ -235,8 +238,12 @@ class Examiner {
       const PackState state = Pack({path, options_.trust_group}, Logger::silent()).state();
       found_.packs.push_back({path, state.why, state.entries, state.bytes});
       if (state.usable()) continue;
-      found_.problems.push_back({false, state.why, "until then it is passed over"});
+      // Frozen, what it holds comes from nowhere else.
+      problem(frozen(), state.why, "until then it is passed over");
     }
+    if (!frozen() || !options_.memory_only || !options_.packs.empty()) return;
+    problem(true, "CUBINET_MODE=frozen forbids compiling, and there is neither directory nor pack",
+            "name packs with CUBINET_PACKS");
   }
 
   void look_at_templates() {

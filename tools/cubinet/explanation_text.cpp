@@ -77,11 +77,11 @@ std::string maker_text(const Entry& entry) {
 std::string answer_text(const TierAnswer& answer) {
   if (answer.serves()) {
     const ArtifactFacts& facts = answer.entry->artifact.facts;
-    return fmt::format(
-        "hit: {}, {} bytes, {} registers, {} bytes shared, {} bytes spilled, {:.0f} "
-        "ms",
-        maker_text(*answer.entry), answer.entry->artifact.cubin.size(), facts.registers,
-        facts.smem_bytes, facts.spill_bytes(), facts.compile_ms);
+    return fmt::format("hit: {}, {} bytes, {} registers, {} bytes shared, {} bytes spilled{}",
+                       maker_text(*answer.entry), answer.entry->artifact.cubin.size(),
+                       facts.registers, facts.smem_bytes, facts.spill_bytes(),
+                       // Packs do not keep it.
+                       facts.compile_ms == 0 ? "" : fmt::format(", {:.0f} ms", facts.compile_ms));
   }
   const std::string detail = answer.miss.detail.empty() ? "" : ": " + answer.miss.detail;
   return fmt::format("miss, {}{}", answer.miss_name, detail);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -153,6 +154,12 @@ std::string RecordingFile::write_line(int fd, std::string_view line) {
   const off_t before = size_of(fd);
   if (static_cast<std::uint64_t>(before) + text.size() > Recording::kMaxBytes) {
     return fmt::format("it is full, with {} MiB", Recording::kMaxBytes >> 20);
+  }
+  // Beyond this limit the system would not only refuse but raise SIGXFSZ, which kills.
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+      static_cast<std::uint64_t>(before) + text.size() > limit.rlim_cur) {
+    return error_text(EFBIG);
   }
   ssize_t count = 0;
   do {

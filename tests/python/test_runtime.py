@@ -94,6 +94,7 @@ class Runtimes(TestCase):
         with cubinet.Runtime(**self.options) as runtime:
             prefetch = runtime.prefetch_all(kernels[:1])
             report = prefetch.result(timeout=60)
+            self.assertEqual(prefetch.result(timeout=float("inf")), report)
             self.assertTrue(prefetch.done() and report.ok)
             self.assertEqual((report.kernels, report.compiled), (1, 1))
             self.assertGreater(report.seconds, 0)

@@ -1,5 +1,6 @@
 // Recordings that cannot be written: one warning, and the kernel is served.
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include "cache/fault_injection.hpp"
 #include "cache/file_lock.hpp"
 #include "cache/mount_namespace.hpp"
+#include "runtime/process_fixture.hpp"
 #include "runtime/recording_file.hpp"
 #include "runtime/recording_fixture.hpp"
 
@@ -157,6 +159,21 @@ TEST_CASE("the holder of the lock who never lets go holds nobody up") {
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(2));
   CHECK(lines_of(scene.file).size() == 100);
   CHECK(scene.log.warnings().empty());
+}
+
+TEST_CASE("a recording at the limit of file sizes ends, and the process does not") {
+  const testing::TemporaryDirectory directory;
+  const std::filesystem::path path = directory / "r.jsonl";
+  const std::string tail(40, ' ');
+  RecordingFile file(path);
+  for (const char* start : {"{\"a\":1", "{\"b\":2"}) CHECK(file.append(start + tail + "}").empty());
+  const pid_t child = testing::fork_child([&] {
+    const rlimit limit{50, 50};
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return 1;
+    return contains(file.append("{\"c\":3" + tail + "}"), "large") ? 0 : 2;
+  });
+  CHECK(testing::wait_for(child) == 0);
+  CHECK(lines_of(path).size() == 2);
 }
 
 TEST_CASE("a recording is full at the size that readers take") {

@@ -12,6 +12,7 @@ from ._errors import Error, check, last_error
 from ._library import C
 
 OUTCOMES = ("in_memory", "found", "compiled", "made_elsewhere", "failed")
+_LONGEST_S = 1e9
 Progress = Callable[[int, int, str, str], None]
 
 
@@ -77,7 +78,8 @@ class Prefetch:
 
     def result(self, timeout: Optional[float] = None) -> WarmUpReport:
         """Waits for all of them, `timeout` seconds at most, and then raises TimeoutError."""
-        if not self._wait(-1 if timeout is None else max(int(timeout * 1000), 0)):
+        endless = timeout is None or timeout > _LONGEST_S
+        if not self._wait(-1 if endless else max(int(timeout * 1000), 0)):
             raise TimeoutError(f"wait for kernels: {timeout} s have passed; they are still under "
                                "way")
         if self._report is None:

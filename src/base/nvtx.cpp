@@ -2,10 +2,6 @@
 
 #if defined(CUBINET_HAVE_NVTX)
 #include <nvtx3/nvToolsExt.h>
-#include <pthread.h>
-
-#include <atomic>
-#include <mutex>
 #endif
 
 namespace jit::inline v1 {
@@ -14,34 +10,10 @@ namespace jit::inline v1 {
 
 namespace {
 
-// Never destroyed. No fork meets it half made: the child would wait for ever for the thread that
-// makes it.
-struct Domain {
-  std::mutex mutex;
-  std::atomic<bool> ready{false};
-  nvtxDomainHandle_t handle = nullptr;
-};
-
-Domain& shared() noexcept {
-  static auto* const instance = new Domain;
-  return *instance;
-}
-
-[[maybe_unused]] const int kHandlers =
-    (shared(), pthread_atfork([] { shared().mutex.lock(); }, [] { shared().mutex.unlock(); },
-                              [] { shared().mutex.unlock(); }));
-
 // Null without a tool, which NVTX takes for its default domain and does nothing with.
 nvtxDomainHandle_t domain() noexcept {
-  Domain& made = shared();
-  if (!made.ready.load(std::memory_order_acquire)) {
-    const std::lock_guard lock(made.mutex);
-    if (!made.ready.load(std::memory_order_relaxed)) {
-      made.handle = nvtxDomainCreateA("cubinet");
-      made.ready.store(true, std::memory_order_release);
-    }
-  }
-  return made.handle;
+  static const nvtxDomainHandle_t made = nvtxDomainCreateA("cubinet");
+  return made;
 }
 
 }  // namespace

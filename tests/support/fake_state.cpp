@@ -1,6 +1,9 @@
 #include "support/fake_state.hpp"
 
+#include <pthread.h>
+
 #include <cstdlib>
+#include <new>
 
 namespace jit::testing {
 namespace {
@@ -24,7 +27,13 @@ std::uint64_t volume(const Dim3& extent) { return std::uint64_t{extent.x} * exte
 }  // namespace
 
 FakeState& FakeState::get() {
-  static FakeState& instance = *new FakeState;
+  static FakeState& instance = *[] {
+    auto* const made = new FakeState;
+    // A thread that is in here at a fork is not there to leave in the child. Nothing is locked for
+    // the fork itself: threads come here with the library's locks, which are taken then.
+    ::pthread_atfork(nullptr, nullptr, [] { new (&get().mutex) std::mutex; });
+    return made;
+  }();
   return instance;
 }
 

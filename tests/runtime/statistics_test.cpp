@@ -13,41 +13,22 @@
 #include "cache/statistics.hpp"
 #include "runtime/process_fixture.hpp"
 #include "runtime/runtime_fixture.hpp"
+#include "runtime/statistics_fixture.hpp"
 #include "runtime/statistics_recorder.hpp"
 
 namespace jit {
 namespace {
 
+using testing::ask;
+using testing::fill;
+using testing::named_miss;
+using testing::on_disk;
 using testing::Scene;
 using testing::tiny_constants;
-
-std::uint64_t named_miss(const Runtime& runtime, std::string_view name) {
-  std::uint64_t others = 0;
-  std::uint64_t count = 0;
-  for (const NamedCount& miss : runtime.stats().named_misses) {
-    (miss.name == name ? count : others) += miss.count;
-  }
-  CHECK(others == 0);
-  return count;
-}
-
-Counts on_disk(const RuntimeOptions& options) {
-  return read_statistics(Directory({.root = options.cache_dir})).all;
-}
 
 bool has_statistics(const RuntimeOptions& options) {
   return std::filesystem::exists(options.cache_dir / kFormatDirectory / "stats");
 }
-
-// Puts one entry into the cache. Returns its path.
-std::filesystem::path fill(const Scene& scene) {
-  Runtime(scene.options).precompile("tiny", tiny_constants(), {}, "sm_90");
-  REQUIRE(scene.entries().size() == 1);
-  return scene.entries().at(0);
-}
-
-// Precompiles what fill() made: a hit, or a miss that is made good.
-void ask(Runtime& runtime) { runtime.precompile("tiny", tiny_constants(), {}, "sm_90"); }
 
 TEST_CASE("counters equal what was done, in the process and on disk") {
   Scene scene;

@@ -1,4 +1,4 @@
-#include "cubinet/domain.hpp"
+#include "cubinet/precompile/domain.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <set>

@@ -1,5 +1,5 @@
 // Cores and memory as a control group bounds them, from folders that look like /proc and /sys.
-#include "cubinet/machine.hpp"
+#include "cubinet/precompile/machine.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 

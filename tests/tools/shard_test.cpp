@@ -1,4 +1,4 @@
-#include "cubinet/shard.hpp"
+#include "cubinet/precompile/shard.hpp"
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
@@ -6,7 +6,7 @@
 #include <random>
 #include <set>
 
-#include "cubinet/domain.hpp"
+#include "cubinet/precompile/domain.hpp"
 #include "cubinet/verb.hpp"
 #include "jit/error.hpp"
 #include "signature/manifest.hpp"

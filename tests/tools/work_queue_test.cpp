@@ -1,4 +1,4 @@
-#include "cubinet/work_queue.hpp"
+#include "cubinet/precompile/work_queue.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <vector>

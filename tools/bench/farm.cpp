@@ -20,8 +20,8 @@
 
 #include "base/file.hpp"
 #include "bench/bare_compile.hpp"
-#include "cubinet/domain.hpp"
-#include "cubinet/machine.hpp"
+#include "cubinet/precompile/domain.hpp"
+#include "cubinet/precompile/machine.hpp"
 #include "runtime/runtime_impl.hpp"
 
 namespace jit::inline v1 {

@@ -2,7 +2,7 @@
 #include <csignal>
 
 #include "cubinet/command_line.hpp"
-#include "cubinet/stop_signals.hpp"
+#include "cubinet/precompile/stop_signals.hpp"
 
 int main(int argc, char** argv) {
   // A reader that has seen enough (`| head`) ends the command without a word, also where the caller

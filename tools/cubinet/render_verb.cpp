@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "cubinet/json.hpp"
-#include "cubinet/precompile_plan.hpp"
+#include "cubinet/precompile/precompile_plan.hpp"
 #include "cubinet/request.hpp"
 #include "cubinet/template_text.hpp"
 #include "cubinet/text.hpp"

@@ -1,51 +1,51 @@
 set(CUBINET_SOURCES_CUBINET
     main.cpp
     bench_verb.cpp
-    cache_access.cpp
-    cache_diff_verb.cpp
-    cache_gc_verb.cpp
-    cache_ls_verb.cpp
-    cache_path_verb.cpp
-    cache_rm_verb.cpp
-    cache_show_verb.cpp
-    cache_stats_verb.cpp
-    cache_verify_verb.cpp
+    cache/cache_access.cpp
+    cache/cache_diff_verb.cpp
+    cache/cache_gc_verb.cpp
+    cache/cache_ls_verb.cpp
+    cache/cache_path_verb.cpp
+    cache/cache_rm_verb.cpp
+    cache/cache_show_verb.cpp
+    cache/cache_stats_verb.cpp
+    cache/cache_verify_verb.cpp
     command_line.cpp
     context.cpp
-    difference_text.cpp
-    doctor_report.cpp
-    doctor_verb.cpp
-    domain.cpp
-    examination.cpp
-    explain_verb.cpp
-    explanation_text.cpp
+    explain/difference_text.cpp
+    doctor/doctor_report.cpp
+    doctor/doctor_verb.cpp
+    precompile/domain.cpp
+    doctor/examination.cpp
+    explain/explain_verb.cpp
+    explain/explanation_text.cpp
     json.cpp
-    machine.cpp
-    pack_access.cpp
-    pack_create_verb.cpp
-    pack_extract_verb.cpp
-    pack_ls_verb.cpp
-    pack_verify_verb.cpp
-    precompile.cpp
-    precompile_plan.cpp
-    precompile_progress.cpp
-    precompile_report.cpp
-    precompile_verb.cpp
-    precompile_worker_verb.cpp
-    record_merge_verb.cpp
-    record_show_verb.cpp
-    recording_files.cpp
+    precompile/machine.cpp
+    pack/pack_access.cpp
+    pack/pack_create_verb.cpp
+    pack/pack_extract_verb.cpp
+    pack/pack_ls_verb.cpp
+    pack/pack_verify_verb.cpp
+    precompile/precompile.cpp
+    precompile/precompile_plan.cpp
+    precompile/precompile_progress.cpp
+    precompile/precompile_report.cpp
+    precompile/precompile_verb.cpp
+    precompile/precompile_worker_verb.cpp
+    record/record_merge_verb.cpp
+    record/record_show_verb.cpp
+    record/recording_files.cpp
     render_verb.cpp
     request.cpp
-    shard.cpp
-    statistics_json.cpp
-    statistics_prometheus.cpp
-    statistics_text.cpp
-    stop_signals.cpp
+    precompile/shard.cpp
+    cache/statistics_json.cpp
+    cache/statistics_prometheus.cpp
+    cache/statistics_text.cpp
+    precompile/stop_signals.cpp
     template_text.cpp
     templates_verb.cpp
     text.cpp
-    work_message.cpp
-    work_queue.cpp
-    worker_pool.cpp
-    worker_process.cpp)
+    precompile/work_message.cpp
+    precompile/work_queue.cpp
+    precompile/worker_pool.cpp
+    precompile/worker_process.cpp)

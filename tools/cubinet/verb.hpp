@@ -1,7 +1,7 @@
 // Verb: one word of the command line.
 //
-// A new verb is a file <name>_verb.cpp that defines make_<name>_verb(), listed in sources.cmake,
-// and one line in verbs.hpp.
+// A new verb is a file <name>_verb.cpp, in the folder of its group, that defines
+// make_<name>_verb(), listed in sources.cmake, and one line in verbs.hpp.
 #pragma once
 
 #include <stdexcept>

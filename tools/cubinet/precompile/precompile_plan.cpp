@@ -1,0 +1,206 @@
+#include "cubinet/precompile/precompile_plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <set>
+
+#include "cubinet/precompile/domain.hpp"
+#include "cubinet/record/recording_files.hpp"
+#include "cubinet/text.hpp"
+#include "runtime/recording_replay.hpp"
+#include "runtime/runtime_impl.hpp"
+
+namespace jit::inline v1 {
+namespace {
+
+class Planner {
+ public:
+  Planner(Context& context, const PlanRequest& request) : context_(context), request_(request) {}
+
+  Plan plan() {
+    if (request_.all) plan_domains();
+    else plan_names();
+    if (!request_.recordings.empty()) plan_recordings();
+    return std::move(plan_);
+  }
+
+ private:
+  void plan_names() {
+    const auto& names = request_.words.names;
+    if (names.empty() && request_.all_presets) {
+      for (const table::Template* tmpl : context_.impl().templates().all()) add(*tmpl, true);
+    }
+    if (names.empty() && !request_.all_presets && request_.recordings.empty()) {
+      throw UsageError(
+          "precompile: name a template, say --all-presets for all of them, or --from a recording");
+    }
+    for (const std::string& name : names) add(context_.impl().templates().find(name), false);
+  }
+
+  void plan_recordings() {
+    const Recording recording = read_recordings(request_.recordings);
+    const Replay replayed = replay(context_.impl().templates(), recording);
+    for (const SkippedLine& skipped : recording.skipped()) plan_.lost.push_back(text_of(skipped));
+    for (const UnknownRequest& unknown : replayed.unknown) plan_.lost.push_back(text_of(unknown));
+    std::map<const table::Template*, std::vector<Arch>> archs;  // of what was met so far
+    for (const ReplayedRequest& request : replayed.requests) {
+      const table::Template& tmpl = *request.signature.tmpl;
+      if (!archs.contains(&tmpl)) archs[&tmpl] = usable_archs(tmpl, true);
+      for (const Arch arch : archs[&tmpl]) add({request.signature, arch, request.debug});
+    }
+  }
+
+  // With a note on what is passed over, if anything may be, and on what nobody will ask for.
+  std::vector<Arch> usable_archs(const table::Template& tmpl, bool may_pass_over) {
+    std::vector<Arch> archs;
+    for (const Arch arch : archs_for(context_, tmpl, request_.archs)) {
+      if (!may_pass_over || supports(tmpl, arch)) archs.push_back(arch);
+    }
+    for (const Arch arch : archs) note_other_choice(tmpl, arch);
+    return archs;
+  }
+
+  void plan_domains() {
+    if (request_.words.names.empty()) throw UsageError("precompile: --all needs a template's name");
+    if (request_.all_presets || !request_.presets.empty()) {
+      throw UsageError("precompile: --all is more than all presets; give one of them");
+    }
+    for (const std::string& name : request_.words.names) {
+      const table::Template& tmpl = context_.impl().templates().find(name);
+      const std::vector<Arch> archs = archs_for(context_, tmpl, request_.archs);
+      for (const Arch arch : archs) note_other_choice(tmpl, arch);
+      const Domain domain(tmpl, request_.words.constants);
+      require_few(tmpl, domain, archs.size());
+      domain.for_each([&](Signature&& signature) {
+        for (const Arch arch : archs) add({signature, arch, request_.debug});
+        return true;
+      });
+    }
+  }
+
+  void require_few(const table::Template& tmpl, const Domain& domain, std::size_t archs) const {
+    const std::uint64_t bound = times(times(domain.combinations(), domain.bucket_steps()), archs);
+    // So many are counted in a second or two.
+    constexpr std::uint64_t kCountable = 1'000'000;
+    const bool exact = bound <= kCountable;
+    const std::uint64_t kernels = exact ? domain.count() * archs : bound;
+    print_note(
+        fmt::format("{}: {} combinations of constants, {} bucket steps, {} architecture{}: "
+                    "{}{} kernels",
+                    tmpl.name, domain.combinations(), domain.bucket_steps(), archs,
+                    archs == 1 ? "" : "s", exact ? "" : "at most ", kernels));
+    if (kernels <= request_.limit - std::min<std::uint64_t>(request_.limit, plan_.jobs.size()))
+      return;
+    throw UsageError(fmt::format(
+        "precompile {}: {}{} kernels are more than --limit {}; narrow them with --set "
+        "CONSTANT=VALUE (again for a second value), or say --limit {}",
+        tmpl.name, exact ? "" : "at most ", kernels, request_.limit, kernels + plan_.jobs.size()));
+  }
+
+  static std::uint64_t times(std::uint64_t a, std::uint64_t b) {
+    std::uint64_t product = 0;
+    if (__builtin_mul_overflow(a, b, &product)) return std::numeric_limits<std::uint64_t>::max();
+    return product;
+  }
+
+  void add(KernelJob job) {
+    const std::string text = fmt::format("{}#{}", job.signature.text(job.arch), name_of(job.debug));
+    if (known_.insert(text).second) plan_.jobs.push_back(std::move(job));
+  }
+
+  void add(const table::Template& tmpl, bool may_pass_over) {
+    const std::vector<Arch> archs = usable_archs(tmpl, may_pass_over);
+    if (!request_.all_presets && request_.presets.empty()) return add(tmpl, nullptr, archs);
+    for (const std::string& name : request_.presets) add(tmpl, &preset_of(tmpl, name), archs);
+    if (!request_.all_presets) return;
+    for (const table::Preset& preset : tmpl.presets) add(tmpl, &preset, archs);
+  }
+
+  void add(const table::Template& tmpl, const table::Preset* preset,
+           const std::vector<Arch>& archs) {
+    const auto constants = constants_of(tmpl, preset, request_.words);
+    for (const Signature& signature : resolve_all_buckets(tmpl, constants)) {
+      for (const Arch arch : archs) {
+        add({signature, arch, request_.debug});
+      }
+    }
+  }
+
+  static bool supports(const table::Template& tmpl, Arch arch) {
+    try {
+      check_capability(tmpl, arch);
+      return true;
+    } catch (const Error& error) {
+      print_note(fmt::format("passing over {} for {}: {}", tmpl.name, arch.text(), error.what()));
+      return false;
+    }
+  }
+
+  // An entry that no get_kernel will ask for is worth a word.
+  static void note_other_choice(const table::Template& tmpl, Arch arch) {
+    if (tmpl.target != Target::kBase || arch.suffix == 0) return;
+    const Arch choice{arch.major, arch.minor, 0};
+    print_note(
+        fmt::format("{} has target base: on compute capability {}.{} get_kernel asks for {}, "
+                    "not {}",
+                    tmpl.name, arch.major, arch.minor, choice.text(), arch.text()));
+  }
+
+  Context& context_;
+  const PlanRequest& request_;
+  Plan plan_;
+  std::set<std::string> known_;
+};
+
+}  // namespace
+
+Plan make_plan(Context& context, const PlanRequest& request) {
+  return Planner(context, request).plan();
+}
+
+std::vector<Arch> parse_archs(const std::vector<std::string>& words) {
+  std::vector<Arch> archs;
+  for (const std::string& word : split_commas(words)) {
+    const auto arch = Arch::parse(word);
+    if (!arch) {
+      throw UsageError(fmt::format("--arch {}: expected one such as sm_90a", word));
+    }
+    if (!is_known(*arch)) {
+      throw UsageError(
+          fmt::format("--arch {}: no such architecture; known are {}", word, known_archs_text()));
+    }
+    if (std::find(archs.begin(), archs.end(), *arch) == archs.end()) archs.push_back(*arch);
+  }
+  return archs;
+}
+
+std::vector<Arch> archs_for(Context& context, const table::Template& tmpl,
+                            const std::vector<Arch>& given) {
+  if (!given.empty()) return given;
+  Runtime::Impl& impl = context.impl();
+  std::set<ComputeCapability> capabilities;
+  try {
+    for (const DeviceInfo& device : impl.devices().driver().devices()) {
+      capabilities.insert(device.capability);
+    }
+  } catch (const Error& error) {
+    throw UsageError(
+        fmt::format("choose an architecture: no GPU at hand ({}); say which with "
+                    "--arch, for example --arch sm_90a",
+                    error.what()));
+  }
+  const auto location = impl.source().toolchain(impl.devices().driver_release());
+  std::optional<CompilerRelease> release;
+  if (location) release = location->id.release;
+  std::vector<Arch> archs;
+  for (const ComputeCapability capability : capabilities) {
+    const Arch arch = choose_arch(tmpl.target, capability, release);
+    if (std::find(archs.begin(), archs.end(), arch) == archs.end()) archs.push_back(arch);
+  }
+  return archs;
+}
+
+}  // namespace jit::inline v1

@@ -35,7 +35,7 @@ if [ "${1:-}" != --inside ]; then
   done <<<"$PATH:"
   kept=()
   for variable in PIP_INDEX_URL PIP_FIND_LINKS PIP_CERT SSL_CERT_FILE https_proxy HTTPS_PROXY \
-    http_proxy HTTP_PROXY no_proxy NO_PROXY; do
+    http_proxy HTTP_PROXY no_proxy NO_PROXY LANG LC_ALL LC_CTYPE LC_MESSAGES; do
     [ -z "${!variable:-}" ] || kept+=("$variable=${!variable}")
   done
   if command -v ccache >/dev/null; then

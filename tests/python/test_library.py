@@ -104,11 +104,11 @@ class Mirror(unittest.TestCase):
         values = {name: int(value) for name, value in
                   re.findall(r"(CUBINET_\w+) = (\d+)", header())}
         self.assertIn(f"#define CUBINET_C_ABI_VERSION {_library.C_ABI_VERSION}\n", header())
-        from cubinet import _dtypes, _runtime
+        from cubinet import _dtypes, _request, _runtime
         for number, name in _dtypes.NAMES.items():
             self.assertEqual(values["CUBINET_" + name.upper()], number)
         for prefix, numbers in (("MODE", _runtime.MODES), ("TOOLCHAIN", _runtime.TOOLCHAINS),
-                                ("LOG", _runtime.LOG_LEVELS), ("DEBUG", _runtime.DEBUG)):
+                                ("LOG", _runtime.LOG_LEVELS), ("DEBUG", _request.DEBUG)):
             for name, number in numbers.items():
                 self.assertEqual(values[f"CUBINET_{prefix}_{name.upper()}"], number)
         for code in _errors._CLASSES:

@@ -10,11 +10,11 @@ from ctypes import byref
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
-from . import _dtypes, _library
+from . import _library
 from ._errors import InvalidArgumentError, check
 from ._kernel import Kernel
 from ._library import C
-from ._numbers import encoded, integer
+from ._request import Request, Requests, choice, merged
 from ._warm_up import KernelSpec, Prefetch, Progress, Told, WarmUpReport, read_report
 
 Path = Union[str, "os.PathLike[str]"]
@@ -24,9 +24,7 @@ MODES = {"auto": 0, "readonly": 1, "frozen": 2}
 TOOLCHAINS = {"exact": 0, "release": 1, "any": 2}
 CHURN = {"warn": 0, "off": 1, "error": 2}
 LOG_LEVELS = {"debug": 1, "info": 2, "warning": 3, "error": 4, "off": 5}
-DEBUG = {"none": 0, "lineinfo": 1, "full": 2}
 _LEVEL_NAMES = {number: name for name, number in LOG_LEVELS.items()}
-_BOOL, _INT, _DTYPE, _TEXT = 1, 2, 3, 4
 _INT64 = (-(1 << 63), (1 << 63) - 1)
 _NO_BOUND = (1 << 64) - 1  # CUBINET_NO_BOUND
 
@@ -76,71 +74,6 @@ class PrecompileReport:
     spill_bytes: int
     cubin_bytes: int
     toolchain: str  #: the build of NVRTC that made it
-
-
-def _choice(name: str, value: str, choices: Mapping[str, int]) -> int:
-    if not isinstance(value, str) or value not in choices:
-        raise InvalidArgumentError(
-            f"read {name}: {value!r} is not valid; expected one of {', '.join(choices)}")
-    return choices[value]
-
-
-def _constant(name: str, value: Any) -> _library.Constant:
-    key = encoded("the name of a constant", name)
-    if isinstance(value, bool):
-        return _library.Constant(name=key, kind=_BOOL, number=value)
-    if isinstance(value, int) or (hasattr(value, "__index__") and not hasattr(value, "__dlpack__")):
-        number = int(value)
-        if not -(1 << 63) <= number < 1 << 63:
-            raise InvalidArgumentError(f"take {name}: {number} is beyond 64 bits; pass a smaller "
-                                       "one")
-        return _library.Constant(name=key, kind=_INT, number=number)
-    if isinstance(value, str):
-        return _library.Constant(name=key, kind=_TEXT, text=encoded(name, value))
-    dtype = _dtypes.of_name(getattr(value, "__name__", value))
-    if dtype and not isinstance(value, float):
-        return _library.Constant(name=key, kind=_DTYPE, number=dtype)
-    raise TypeError(f"expected constant {name} to be a bool, an int, a str or a dtype of torch or "
-                    f"NumPy, got {value!r}")
-
-
-class _Request:
-    """A cubinet_request and what it points into."""
-
-    def __init__(self, name: str, constants: Mapping[str, Any], sizes: Optional[Mapping[str, int]],
-                 device: Optional[int], debug: str):
-        sizes = sizes or {}
-        self.constants = (_library.Constant * len(constants))(
-            *(_constant(key, value) for key, value in constants.items()))
-        self.sizes = (_library.Size * len(sizes))(
-            *(_library.Size(encoded("the name of a size", key), integer(key, value, *_INT64))
-              for key, value in sizes.items()))
-        self.struct = _library.Request(
-            name=encoded("name", name), constants=self.constants, constant_count=len(constants),
-            sizes=self.sizes, size_count=len(sizes), debug=_choice("debug", debug, DEBUG))
-        if device is not None:
-            self.struct.has_device = 1
-            self.struct.device = integer("device", device, 0, (1 << 31) - 1)
-
-
-class _Requests:
-    """Pointers to cubinet_requests, and what they point to."""
-
-    def __init__(self, kernels: Sequence[KernelSpec]):
-        self.kept = [_Request(kernel.name, kernel.constants, kernel.sizes, kernel.device,
-                              kernel.debug) for kernel in kernels]
-        self.pointers = (ctypes.c_void_p * len(self.kept))(
-            *(ctypes.addressof(request.struct) for request in self.kept))
-
-
-def _merged(constants: Optional[Mapping[str, Any]], more: Mapping[str, Any]) -> Mapping[str, Any]:
-    if not constants:
-        return more
-    twice = constants.keys() & more.keys()
-    if twice:
-        raise InvalidArgumentError(f"take constants: {', '.join(sorted(twice))} given twice; give "
-                                   "each once, in the dict or as a keyword")
-    return {**constants, **more}
 
 
 class Runtime:
@@ -217,10 +150,10 @@ class Runtime:
     def _set_choice(self, struct: _library.RuntimeOptions, name: str, value: str) -> None:
         field, choices = {"mode": ("mode", MODES), "toolchain": ("toolchain_policy", TOOLCHAINS),
                           "churn": ("churn", CHURN), "log_level": ("log_level", LOG_LEVELS)}[name]
-        setattr(struct, field, _choice(name, value, choices))
+        setattr(struct, field, choice(name, value, choices))
 
     def _set_pack_toolchain(self, struct: _library.RuntimeOptions, name: str, value: str) -> None:
-        struct.pack_toolchain = _choice(name, value, TOOLCHAINS) + 1
+        struct.pack_toolchain = choice(name, value, TOOLCHAINS) + 1
 
     def _set_timeout(self, struct: _library.RuntimeOptions, name: str, value: int) -> None:
         if value < 0:
@@ -297,7 +230,7 @@ class Runtime:
         Raises UnknownTemplateError, InvalidArgumentError (a constant that is unknown, out of its
         domain, missing, or declared run-time), CompileError with the log, and other Errors.
         """
-        request = _Request(name, _merged(constants, more), sizes, device, debug)
+        request = Request(name, merged(constants, more), sizes, device, debug)
         handle = ctypes.c_void_p()
         check(C.cubinet_get_kernel(self._alive(), byref(request.struct), byref(handle)))
         return Kernel(self, handle.value or 0)
@@ -308,7 +241,7 @@ class Runtime:
         """As get_kernel, but returns at once: None unless the kernel is in memory; then it is
         started in the background, ready in the calling context. Later calls find it, or raise why
         it failed: each of them, without trying again for a minute."""
-        request = _Request(name, _merged(constants, more), sizes, device, debug)
+        request = Request(name, merged(constants, more), sizes, device, debug)
         handle = ctypes.c_void_p()
         check(C.cubinet_try_get_kernel(self._alive(), byref(request.struct), byref(handle)))
         return Kernel(self, handle.value) if handle.value else None
@@ -317,13 +250,13 @@ class Runtime:
                  sizes: Optional[Mapping[str, int]] = None, device: Optional[int] = None,
                  debug: str = "none", **more: Any) -> None:
         """Starts getting the kernel in the background; a bad request is refused at once."""
-        request = _Request(name, _merged(constants, more), sizes, device, debug)
+        request = Request(name, merged(constants, more), sizes, device, debug)
         check(C.cubinet_prefetch(self._alive(), byref(request.struct)))
 
     def prefetch_all(self, kernels: Sequence[KernelSpec]) -> Prefetch:
         """Starts getting all of them in the background, ready in the calling context; a bad request
         is refused at once. One that fails is logged and in the report, and loses no other."""
-        requests = _Requests(kernels)
+        requests = Requests(kernels)
         handle = ctypes.c_void_p()
         check(C.cubinet_prefetch_all(self._alive(), requests.pointers, len(kernels),
                                      byref(handle)))
@@ -345,7 +278,7 @@ class Runtime:
             status = C.cubinet_warm_up_recording(self._alive(), os.fsencode(kernels),
                                                  told.function, None, byref(handle))
         else:
-            requests = _Requests(kernels)
+            requests = Requests(kernels)
             status = C.cubinet_warm_up_list(self._alive(), requests.pointers, len(kernels),
                                             told.function, None, byref(handle))
         check(status)
@@ -360,7 +293,7 @@ class Runtime:
                    sizes: Optional[Mapping[str, int]] = None, *, arch: str, debug: str = "none",
                    **more: Any) -> PrecompileReport:
         """Puts the kernel for `arch` ("sm_90a") into the cache; needs neither driver nor GPU."""
-        request = _Request(name, _merged(constants, more), sizes, None, debug)
+        request = Request(name, merged(constants, more), sizes, None, debug)
         raw = _library.PrecompileReport()
         check(C.cubinet_precompile(self._alive(), byref(request.struct), arch.encode(),
                                    byref(raw)))

@@ -62,6 +62,22 @@ TEST_CASE("a flipped byte anywhere never serves wrong bytes, and verify finds it
   CHECK(unseen == 0);
 }
 
+TEST_CASE("a flipped byte in the index is a miss by the name of damaged, for every entry") {
+  const Folder folder;
+  const std::vector<Entry> entries = make_entries(3, 40);
+  const fs::path path = folder / "a.cupack";
+  REQUIRE(write_entries(path, entries).empty());
+  const auto bytes = slurp(path);
+  for (std::size_t i = 0; i < 3 * kPackRecordBytes; ++i) {
+    auto damaged = bytes;
+    damaged[kPackHeaderBytes + i] ^= std::byte{0x41};
+    spill(path, damaged);
+    for (const Entry& entry : entries) {
+      if (reason_of(path, entry) != MissReason::kDamaged) FAIL("not named at byte " << i);
+    }
+  }
+}
+
 TEST_CASE("a pack cut at any length is a named miss") {
   const Folder folder;
   const std::vector<Entry> entries = make_entries(3, 40);

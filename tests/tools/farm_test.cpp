@@ -182,7 +182,7 @@ TEST_CASE("a worker that stands still is killed at its timeout, and its kernel i
   INFO(result.err);
   CHECK(result.code == 0);
   const json report = result.json();
-  CHECK(report.at("compiled") == 4);
+  CHECK(report.at("compiled").get<int>() + report.at("hits").get<int>() == 4);
   CHECK(report.at("retries") == 1);
   CHECK(result.err_has("not done after 3 s (--timeout) and was killed; it will be tried again"));
   CHECK_FALSE(is_running(worker));
@@ -195,7 +195,10 @@ TEST_CASE("a kernel that no compiler gets done is set aside, and the others are 
   const CommandResult result = fixture.run(heavy({"-j", "2", "--timeout", "3s", "--json"}));
   CHECK(result.code == 1);
   const json report = result.json();
-  CHECK(report.at("compiled") == 2);
+  // A worker that holds two orders may have made the second first: killed before it could answer,
+  // it leaves an entry that the next worker finds.
+  INFO(result.err);
+  CHECK(report.at("compiled").get<int>() + report.at("hits").get<int>() == 2);
   CHECK(report.at("failed") == 1);
   const json& failed = report.at("kernels").at(0);
   CHECK(failed.at("error_code") == "timed_out");
@@ -230,7 +233,7 @@ TEST_CASE("a kernel that crashes its compiler twice is set aside with the signal
   INFO(result.err);
   CHECK(result.code == 1);
   const json report = result.json();
-  CHECK(report.at("compiled") == 2);
+  CHECK(report.at("compiled").get<int>() + report.at("hits").get<int>() == 2);
   const json& failed = report.at("kernels").at(0);
   CHECK(failed.at("error_code") == "crashed");
   CHECK(failed.at("retries") == 1);

@@ -34,6 +34,15 @@ enum class Churn : std::uint8_t {
   kError,  // further signatures of the template are refused: kUnstableSignature
 };
 
+// Where the tunables come from that a caller does not pin. See jit/tuning.hpp.
+enum class Tuning : std::uint8_t {
+  kRecorded,  // tuning records, else the template's selection table and defaults; nothing is timed
+  kOff,       // selection table and defaults alone
+  // For development: a request without a record of its device tunes first, on the caller's thread
+  // and GPU, once per signature and machine; the record is kept. Never for a server.
+  kOnMiss,
+};
+
 // Line tables or full debug information in the cubin; a kernel with other debug information is
 // another entry in the cache.
 enum class Debug : std::uint8_t { kNone, kLineInfo, kFull };
@@ -93,6 +102,13 @@ struct RuntimeOptions {
   // churn, and so is more than a quarter of it if new ones came in each of the last ten minutes,
   // five minutes or more after the first.
   std::uint64_t churn_limit = 64;
+  Tuning tuning = Tuning::kRecorded;  // CUBINET_TUNING=recorded, off or on_miss
+  // Files of tuning records, as `cubinet tune` writes them (CUBINET_TUNING_FILES, ':'-separated).
+  // Of several records for one thing the cache directory's counts first, then these in their order,
+  // then those of packs, then those that ship with the template.
+  std::vector<std::filesystem::path> tuning_files;
+  // The measured stage of one signature under kOnMiss (CUBINET_TUNING_BUDGET_MS).
+  std::chrono::milliseconds tuning_budget{10'000};
   // File of trace events for Perfetto and chrome://tracing (CUBINET_TRACE); %p in its name becomes
   // the process id, and several processes may write to one. Empty: none.
   std::filesystem::path trace_file;

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "jit/abi.hpp"
 #include "jit/kernel.hpp"
@@ -18,6 +19,7 @@
 #include "jit/options.hpp"
 #include "jit/recording.hpp"
 #include "jit/stats.hpp"
+#include "jit/tuning.hpp"
 #include "jit/value.hpp"
 #include "jit/warm_up.hpp"
 
@@ -124,6 +126,17 @@ class JIT_EXPORT Runtime {
   PrecompileReport precompile(std::string_view name, std::span<const Constant> constants,
                               const Sizes& sizes, std::string_view arch,
                               Debug debug = Debug::kNone);
+
+  // Measures the variants of a template for these shape constants on a GPU and keeps what won, one
+  // record per combination of bucket steps; see jit/tuning.hpp. Variants are compiled here, one
+  // after the other, unless they are in the cache: `cubinet tune` does that in many processes.
+  // Takes up to options.budget and the compiles; the GPU should have nothing else to do.
+  // Errors: kInvalidArgument for a tunable among the constants, a template without representative
+  //         sizes or without a tuning problem (set_tuning_problem), a capturing stream; those of
+  //         get_kernel where no variant is left; kNoDriver, kDriver. Records are kept one by one:
+  //         an error in one step loses none before it.
+  std::vector<TuningRecord> tune(std::string_view name, std::span<const Constant> constants,
+                                 const TuneOptions& options = {});
 
   // Adds the templates below `directory` (one folder each, with a manifest.json); they hide shipped
   // ones of the same name. Errors: kInvalidTemplate, with file and JSON pointer; kIo; and

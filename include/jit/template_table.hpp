@@ -38,6 +38,8 @@ struct ConstantDecl {
   Range range;                    // integer domain where `values` is empty
   bool has_default = false;
   Value default_value;
+  // Of a tunable: the values that tuning tries, within the domain. Empty: the enumerated domain.
+  std::span<const Value> candidates;
 };
 
 // A value that may differ per request; it travels in Params and is refused as a constant.
@@ -79,7 +81,28 @@ struct Preset {
   std::span<const Constant> constants;
 };
 
+// Run-time sizes at which variants are timed: few for each combination of bucket steps.
+struct TuningSizes {
+  std::span<const Size> sizes;
+};
+
 using Digest = std::array<std::uint8_t, 32>;
+
+// The tunables that were measured to be best for one signature without tunables, see
+// jit/tuning.hpp. Shipped ones come from the files tuning/*.jsonl beside the manifest.
+struct TuningRecord {
+  std::string_view arch;       // "sm_90a"
+  std::string_view toolchain;  // the release of NVRTC: "13.0"
+  std::string_view device;     // the driver's name of the GPU: "NVIDIA H200"
+  std::uint32_t multiprocessors = 0;
+  std::uint32_t memory_gib = 0;
+  Digest bundle_sha256{};           // of the template that was measured
+  std::span<const Constant> shape;  // every shape constant
+  std::span<const Constant> steps;  // the step of every bucket, by its label
+  std::span<const Constant> set;    // every tunable that was tuned
+  std::string_view place;           // "merge_attn_states/tuning/h200.jsonl:3"
+  std::string_view problem;         // why the line there is no record; then nothing else is set
+};
 
 // One header as it is handed to the compiler.
 struct File {
@@ -110,6 +133,8 @@ struct Template {
   std::span<const BucketDecl> buckets;
   std::span<const SelectionRow> selection;
   std::span<const Preset> presets;
+  std::span<const TuningSizes> tuning_sizes;  // empty: the template is not tuned
+  std::span<const TuningRecord> tuning_records;
   std::span<const File> files;
   Digest bundle_sha256{};
 };

@@ -132,8 +132,8 @@ cubinet_runtime_options view_of(KeptOptions& kept) {
   // Names every field, so that one more in RuntimeOptions does not compile here.
   const auto& [cache_dir, memory_only, mode, toolchain_policy, packs, pack_toolchain_policy,
                trust_group, template_path, nvrtc, driver, cuda_home, reproduction_dir, record_file,
-               lock_timeout, max_cache_bytes, min_free_bytes, churn, churn_limit, trace_file,
-               log_sink, log_level] = kept.options;
+               lock_timeout, max_cache_bytes, min_free_bytes, churn, churn_limit, tuning,
+               tuning_files, tuning_budget, trace_file, log_sink, log_level] = kept.options;
   for (const auto& path : template_path) kept.template_path.push_back(path.c_str());
   for (const auto& path : packs) kept.packs.push_back(path.c_str());
   cubinet_runtime_options view = cubinet_runtime_options_init();

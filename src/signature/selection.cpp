@@ -86,6 +86,17 @@ BucketSteps steps_of(const table::Template& tmpl, const Sizes& sizes) {
   return steps;
 }
 
+std::vector<BucketSteps> all_steps(const table::Template& tmpl) {
+  std::vector<BucketSteps> all;
+  BucketSteps steps{};
+  for (;;) {
+    all.push_back(steps);
+    std::size_t i = 0;
+    while (i < tmpl.buckets.size() && ++steps[i] == tmpl.buckets[i].steps.size()) steps[i++] = 0;
+    if (i == tmpl.buckets.size()) return all;
+  }
+}
+
 const table::SelectionRow* select_row(const table::Template& tmpl, std::span<const Value> values,
                                       const BucketSteps& steps) {
   for (const table::SelectionRow& row : tmpl.selection) {

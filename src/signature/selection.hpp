@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "jit/template_table.hpp"
 
@@ -22,6 +23,9 @@ std::uint32_t step_of(const table::BucketDecl& bucket, std::int64_t size) noexce
 // Errors: kInvalidArgument for a size that the template does not declare as a run-time value, is
 // given twice, or is negative. Cost: some nanoseconds; allocates nothing unless it throws.
 BucketSteps steps_of(const table::Template& tmpl, const Sizes& sizes);
+
+// Every combination of steps; one where there is no bucket.
+std::vector<BucketSteps> all_steps(const table::Template& tmpl);
 
 // The first row whose conditions hold, or nullptr. `values` are the template's constants by
 // position; only the shape constants are looked at.

@@ -98,7 +98,7 @@ std::string Signature::short_text() const { return to_hex(sha256(text())).substr
 std::string Signature::symbol() const { return fmt::format("{}__{}", tmpl->name, short_text()); }
 
 Signature resolve(const table::Template& tmpl, std::span<const Constant> constants,
-                  const BucketSteps& steps) {
+                  const BucketSteps& steps, std::span<const Constant> tuned) {
   Signature signature{&tmpl, std::vector<Value>(tmpl.constants.size())};
   std::vector<bool> given(tmpl.constants.size(), false);
   for (const Constant& constant : constants) {
@@ -116,12 +116,14 @@ Signature resolve(const table::Template& tmpl, std::span<const Constant> constan
     }
     signature.values[i] = decl.default_value;
   }
-  if (const table::SelectionRow* row = select_row(tmpl, signature.values, steps)) {
-    for (const Constant& constant : row->set) {
+  const auto choose = [&](std::span<const Constant> set) {
+    for (const Constant& constant : set) {
       const std::size_t i = position_of(tmpl, constant.name);
       if (!given[i]) signature.values[i] = constant.value;
     }
-  }
+  };
+  if (const table::SelectionRow* row = select_row(tmpl, signature.values, steps)) choose(row->set);
+  choose(tuned);
   return signature;
 }
 
@@ -133,16 +135,13 @@ Signature resolve(const table::Template& tmpl, std::span<const Constant> constan
 std::vector<Signature> resolve_all_buckets(const table::Template& tmpl,
                                            std::span<const Constant> constants) {
   std::vector<Signature> signatures;
-  BucketSteps steps{};
-  for (;;) {
+  for (const BucketSteps& steps : all_steps(tmpl)) {
     Signature signature = resolve(tmpl, constants, steps);
     if (std::find(signatures.begin(), signatures.end(), signature) == signatures.end()) {
       signatures.push_back(std::move(signature));
     }
-    std::size_t i = 0;
-    while (i < tmpl.buckets.size() && ++steps[i] == tmpl.buckets[i].steps.size()) steps[i++] = 0;
-    if (i == tmpl.buckets.size()) return signatures;
   }
+  return signatures;
 }
 
 Cardinality cardinality_of(const table::Template& tmpl) {

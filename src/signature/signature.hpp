@@ -36,16 +36,17 @@ struct Signature {
   }
 };
 
-// Resolves a request: given constants as they are, tunables from the selection table for the
-// buckets that `sizes` select, the rest from defaults.
+// Resolves a request: given constants as they are, tunables from `tuned`, else from the selection
+// table for the buckets that `sizes` select, the rest from defaults.
 //
+// Requires: `tuned` are tunables of the template with values in their domains (a tuning record's).
 // Errors: kInvalidArgument, one line with the template, the constant, what was given and what was
 // expected: a constant that is unknown, given twice, of the wrong type, out of its domain, missing,
 // or declared run-time.
 Signature resolve(const table::Template& tmpl, std::span<const Constant> constants,
                   const Sizes& sizes = {});
 Signature resolve(const table::Template& tmpl, std::span<const Constant> constants,
-                  const BucketSteps& steps);
+                  const BucketSteps& steps, std::span<const Constant> tuned = {});
 
 // The distinct signatures of these constants over every step of every bucket.
 std::vector<Signature> resolve_all_buckets(const table::Template& tmpl,

@@ -82,11 +82,11 @@ class Writer {
   std::string decls(const table::Template& tmpl) {
     std::vector<std::string> items;
     for (const table::ConstantDecl& decl : tmpl.constants) {
-      items.push_back(
-          fmt::format("{{{}, {}, static_cast<Role>({}), static_cast<Type>({}), {}, {}, {}, {}}}",
-                      view(decl.name), view(decl.doc), static_cast<int>(decl.role),
-                      static_cast<int>(decl.type), values(decl.values), range_text(decl.range),
-                      decl.has_default, value_text(decl.default_value)));
+      items.push_back(fmt::format(
+          "{{{}, {}, static_cast<Role>({}), static_cast<Type>({}), {}, {}, {}, {}, {}}}",
+          view(decl.name), view(decl.doc), static_cast<int>(decl.role), static_cast<int>(decl.type),
+          values(decl.values), range_text(decl.range), decl.has_default,
+          value_text(decl.default_value), values(decl.candidates)));
     }
     return array("ConstantDecl", items);
   }
@@ -135,6 +135,30 @@ class Writer {
     return array("Preset", items);
   }
 
+  std::string tuning_sizes(const table::Template& tmpl) {
+    std::vector<std::string> items;
+    for (const table::TuningSizes& point : tmpl.tuning_sizes) {
+      std::vector<std::string> sizes;
+      for (const Size& size : point.sizes) {
+        sizes.push_back(fmt::format("{{{}, {}}}", view(size.name), int_literal(size.value)));
+      }
+      items.push_back(fmt::format("{{{}}}", array("Size", sizes)));
+    }
+    return array("TuningSizes", items);
+  }
+
+  std::string tuning_records(const table::Template& tmpl) {
+    std::vector<std::string> items;
+    for (const table::TuningRecord& record : tmpl.tuning_records) {
+      items.push_back(fmt::format(
+          "{{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}}}", view(record.arch),
+          view(record.toolchain), view(record.device), record.multiprocessors, record.memory_gib,
+          digest_text(record.bundle_sha256), constants(record.shape), constants(record.steps),
+          constants(record.set), view(record.place), view(record.problem)));
+    }
+    return array("TuningRecord", items);
+  }
+
   std::string files(std::span<const table::File> files) {
     std::vector<std::string> items;
     for (const table::File& file : files) {
@@ -166,6 +190,8 @@ class Writer {
     fields.push_back(buckets(tmpl));
     fields.push_back(selection(tmpl));
     fields.push_back(presets(tmpl));
+    fields.push_back(tuning_sizes(tmpl));
+    fields.push_back(tuning_records(tmpl));
     fields.push_back(files(tmpl.files));
     fields.push_back(digest_text(tmpl.bundle_sha256));
     return fmt::format("{{{}}}", fmt::join(fields, ", "));

@@ -1,0 +1,3 @@
+set(CUBINET_SOURCES_TUNE
+    names.cpp
+    space.cpp)

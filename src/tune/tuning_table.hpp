@@ -1,0 +1,97 @@
+// Tuning table: records as a pure look-up from a signature without tunables to tunables.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "jit/tuning.hpp"
+#include "signature/arch.hpp"
+#include "signature/signature.hpp"
+
+namespace jit::inline v1 {
+
+// Why a record is not used; each has its name and is never an error.
+enum class RecordIssue : std::uint8_t {
+  kNone,
+  kDamaged,        // no record: torn, not JSON, members missing or of another type
+  kOtherTemplate,  // of a template that is not known here
+  kOldBundle,      // measured with other device code
+  kOtherArch,      // of another architecture
+  kOutOfDomain,    // names a constant, step or value that the template does not have
+  kReplaced,       // another record for the same thing counts before it
+};
+std::string_view name_of(RecordIssue issue) noexcept;  // "old_bundle"
+
+struct SkippedRecord {
+  std::string place;  // "tuning.jsonl:17"
+  RecordIssue issue = RecordIssue::kNone;
+  std::string reason;  // one line for people
+};
+
+// What a request is resolved for, besides itself.
+struct TuningTarget {
+  Arch arch;
+  std::optional<CompilerRelease> release;  // of the compiler at hand; nullopt: any will do
+  std::optional<DeviceModel> device;       // nullopt: no GPU is spoken of
+};
+
+// Who chose the tunables of a record, and how near it is.
+enum class TuningRule : std::uint8_t {
+  kExact,  // this device, this release of the compiler
+  kHint,   // another device of the architecture, or another release
+};
+
+struct TunedChoice {
+  TuningRule rule = TuningRule::kExact;
+  std::span<const Constant> set;  // tunables; lives as long as the table
+  std::string_view device;        // the model that was measured
+  std::string_view toolchain;     // the release that compiled it: "13.0"
+  std::string_view place;         // where the record was read
+};
+
+// TuningTable is filled once and then only read. Threads: after that, any.
+class TuningTable {
+ public:
+  // Sources are added in the order in which they count; of two records for one thing the first
+  // counts. A record that does not fit `tmpl` as it is now is skipped, see skipped().
+  void add(const table::Template& tmpl, const TuningRecord& record, std::string_view place);
+  void add(const table::Template& tmpl, const table::TuningRecord& record);
+
+  // The record for these shape constants and steps: that of the target's device and release if
+  // there is one, else the nearest hint: same device before others, then the nearest number of
+  // multiprocessors, then memory, then the name; the same on every machine.
+  // `values` are the template's constants by position, of which only shape constants are looked at.
+  std::optional<TunedChoice> choose(const table::Template& tmpl, std::span<const Value> values,
+                                    const BucketSteps& steps, const TuningTarget& target) const;
+
+  // The models of GPU that some record of `tmpl` for `arch` was measured on, sorted: whatever
+  // device of that architecture asks, it gets the choice of one of them, or none has a record.
+  std::vector<DeviceModel> devices(const table::Template& tmpl, Arch arch) const;
+
+  std::size_t size() const noexcept;
+  const std::vector<SkippedRecord>& skipped() const noexcept;
+
+ private:
+  struct Row;
+  // by template, shape and steps
+  std::map<std::string, std::vector<Row>, std::less<>> rows_;
+  std::vector<SkippedRecord> skipped_;
+};
+
+// resolve() with the choice of the table for what is not pinned.
+// Errors: those of resolve().
+Signature resolve(const table::Template& tmpl, std::span<const Constant> constants,
+                  const BucketSteps& steps, const TuningTable& table, const TuningTarget& target);
+
+// The distinct signatures of these constants over every step of every bucket: for the target's
+// device, or, where none is spoken of, for every device of the architecture, with a record or not.
+std::vector<Signature> resolve_all_buckets(const table::Template& tmpl,
+                                           std::span<const Constant> constants,
+                                           const TuningTable& table, const TuningTarget& target);
+
+}  // namespace jit::inline v1

@@ -1,0 +1,2 @@
+set(CUBINET_TESTS_TUNE
+    space_test.cpp)

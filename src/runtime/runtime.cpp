@@ -23,13 +23,14 @@ auto guarded(const Call& call) -> decltype(call()) {
   }
 }
 
-// What the caller's own function throws is the caller's, and passes as it is.
-template <class Call>
-WarmUpReport with_progress(const WarmUpOptions& options, const Call& call) {
+// Calls `call` with the options, guarded. What the caller's own function throws is the caller's,
+// and passes as it is.
+template <class Options, class Call>
+auto with_progress(const Options& options, const Call& call) {
   std::exception_ptr thrown;
-  WarmUpOptions told;
+  Options told = options;
   if (options.progress) {
-    told.progress = [&](const WarmUpProgress& progress) {
+    told.progress = [&](const auto& progress) {
       try {
         options.progress(progress);
       } catch (...) {
@@ -133,6 +134,13 @@ PrecompileReport Runtime::precompile(std::string_view name, std::span<const Cons
     const Signature signature = resolve(tmpl, constants, sizes);
     impl_->templates().mark_served(name);
     return impl_->precompile(signature, *parsed, debug);
+  });
+}
+
+std::vector<TuningRecord> Runtime::tune(std::string_view name, std::span<const Constant> constants,
+                                        const TuneOptions& options) {
+  return with_progress(options, [&](const TuneOptions& told) {
+    return impl_->tune({impl_->templates().find(name), constants, std::nullopt, told});
   });
 }
 

@@ -26,6 +26,7 @@
 #include "runtime/statistics_recorder.hpp"
 #include "runtime/template_registry.hpp"
 #include "runtime/trace.hpp"
+#include "runtime/tuner.hpp"
 
 namespace jit::inline v1 {
 
@@ -53,6 +54,8 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   // The same; nullopt, at once, where another process is at it.
   std::optional<PrecompileReport> try_precompile(const Signature& signature, Arch arch,
                                                  Debug debug);
+  // See Runtime::tune.
+  std::vector<TuningRecord> tune(const TuningJob& job);
 
   const RuntimeOptions& options() const noexcept { return options_; }
   TemplateRegistry& templates() noexcept { return templates_; }

@@ -29,5 +29,7 @@ set(CUBINET_SOURCES_RUNTIME
     template_registry.cpp
     tiers.cpp
     trace.cpp
+    tuner.cpp
+    tuning_problems.cpp
     warm_up.cpp
     worker.cpp)

@@ -1,3 +1,5 @@
 set(CUBINET_SOURCES_TUNE
     names.cpp
-    space.cpp)
+    occupancy.cpp
+    space.cpp
+    static_stage.cpp)

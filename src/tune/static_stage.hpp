@@ -1,6 +1,7 @@
 // Static stage: what the compiler's log and the architecture say about variants before any is run.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -9,22 +10,9 @@
 #include "jit/tuning.hpp"
 #include "signature/arch.hpp"
 #include "signature/artifact.hpp"
+#include "tune/occupancy.hpp"
 
 namespace jit::inline v1 {
-
-// How many blocks of a kernel a multiprocessor holds at once, and what keeps it from more.
-struct Occupancy {
-  std::uint32_t blocks = 0;  // per multiprocessor; 0: not one fits
-  std::uint32_t warps = 0;
-  double share = 0;     // of the warps that fit: 0 to 1
-  std::string limiter;  // "registers", "shared memory", "threads" or "blocks"
-};
-
-// Requires: threads > 0. `smem_bytes` is static and dynamic. Source: the table of technical
-// specifications per compute capability in the CUDA programming guide.
-// Returns: nullopt for a capability that the table does not have.
-std::optional<Occupancy> occupancy_of(ComputeCapability capability, std::uint32_t threads,
-                                      std::uint32_t registers, std::uint32_t smem_bytes);
 
 // One variant that was compiled, or was not.
 struct StaticFacts {
@@ -35,13 +23,14 @@ struct StaticFacts {
 };
 
 // Judges variants against each other, in the order given: kRefused with the message; kRejected for
-// one that spills, serialises wgmma or does not fit on a multiprocessor, if another one does not;
-// else kNotReached, which is to say that it may be timed. Fills registers, spills and occupancy.
+// one that does not fit on a multiprocessor, if another one does, and for one that spills or
+// serialises wgmma, if another one that fits does neither; else kNotReached, which is to say that
+// it may be timed. Fills registers, spills and occupancy; `set` is the caller's.
 std::vector<TuningVariant> judge(std::span<const StaticFacts> variants,
                                  ComputeCapability capability);
 
-// Indices of what may be timed, most promising first: fewer spills, less serialisation, higher
-// occupancy, fewer registers; then in the order of the space.
+// Indices of what may be timed (kNotReached), most promising first: fewer spills, less
+// serialisation, higher occupancy, fewer registers; then in the order of the space.
 std::vector<std::size_t> ranking(std::span<const TuningVariant> variants);
 
 }  // namespace jit::inline v1

@@ -1,2 +1,4 @@
 set(CUBINET_TESTS_TUNE
-    space_test.cpp)
+    occupancy_test.cpp
+    space_test.cpp
+    static_stage_test.cpp)

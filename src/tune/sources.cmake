@@ -1,4 +1,5 @@
 set(CUBINET_SOURCES_TUNE
+    halving.cpp
     names.cpp
     occupancy.cpp
     space.cpp

@@ -1,4 +1,5 @@
 set(CUBINET_TESTS_TUNE
+    halving_test.cpp
     occupancy_test.cpp
     space_test.cpp
     static_stage_test.cpp)

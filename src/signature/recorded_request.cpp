@@ -12,18 +12,6 @@
 namespace jit::inline v1 {
 namespace {
 
-RecordedConstant recorded(std::string_view name, const Value& value) {
-  RecordedConstant constant{std::string(name), {}};
-  if (value.kind() == ValueKind::kBool) constant.value = value.as_bool();
-  else if (value.kind() == ValueKind::kInt) constant.value = value.as_int();
-  else constant.value = format_value(value);
-  return constant;
-}
-
-Value value_of(const RecordedConstant& constant) {
-  return std::visit([](const auto& value) { return Value(value); }, constant.value);
-}
-
 [[noreturn]] void refuse(const table::Template& tmpl, const std::string& reason) {
   throw Error(ErrorCode::kInvalidArgument, fmt::format("get {}: {}", tmpl.name, reason));
 }
@@ -59,6 +47,18 @@ BucketSteps steps_of(const table::Template& tmpl, const RecordedRequest& request
 
 }  // namespace
 
+RecordedConstant make_recorded_constant(std::string_view name, const Value& value) {
+  RecordedConstant constant{std::string(name), {}};
+  if (value.kind() == ValueKind::kBool) constant.value = value.as_bool();
+  else if (value.kind() == ValueKind::kInt) constant.value = value.as_int();
+  else constant.value = format_value(value);
+  return constant;
+}
+
+Value value_of(const RecordedConstant& constant) {
+  return std::visit([](const auto& value) { return Value(value); }, constant.value);
+}
+
 RecordedRequest make_recorded_request(const Signature& signature, std::span<const Constant> given,
                                       const BucketSteps& steps, Debug debug) {
   const table::Template& tmpl = *signature.tmpl;
@@ -69,7 +69,7 @@ RecordedRequest make_recorded_request(const Signature& signature, std::span<cons
       return constant.name == decl.name;
     });
     if (decl.role == table::Role::kShape || pinned) {
-      request.constants.push_back(recorded(decl.name, signature.values[i]));
+      request.constants.push_back(make_recorded_constant(decl.name, signature.values[i]));
     }
   }
   for (std::size_t i = 0; i < tmpl.buckets.size(); ++i) {

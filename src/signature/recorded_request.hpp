@@ -10,6 +10,10 @@
 
 namespace jit::inline v1 {
 
+RecordedConstant make_recorded_constant(std::string_view name, const Value& value);
+// Lifetime: a text refers to `constant`.
+Value value_of(const RecordedConstant& constant);
+
 // What is recorded of a request. Requires: `signature` is resolve() of `given` and `steps`.
 RecordedRequest make_recorded_request(const Signature& signature, std::span<const Constant> given,
                                       const BucketSteps& steps, Debug debug);

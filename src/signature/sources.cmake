@@ -9,9 +9,14 @@ set(CUBINET_SOURCES_SIGNATURE
     manifest.cpp
     manifest_declarations.cpp
     manifest_json.cpp
+    recorded_json.cpp
     recorded_request.cpp
     recording.cpp
     selection.cpp
     signature.cpp
     template_directory.cpp
+    tuning_evidence_json.cpp
+    tuning_record_merge.cpp
+    tuning_record_parse.cpp
+    tuning_record_text.cpp
     values.cpp)

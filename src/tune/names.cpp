@@ -1,19 +1,7 @@
-// What the enumerators of tuning are called in records, tables and JSON.
-#include "jit/tuning.hpp"
+// What the enumerators of tuning are called in tables and JSON.
 #include "tune/tuning_table.hpp"
 
 namespace jit::inline v1 {
-
-std::string_view name_of(TuningVerdict verdict) noexcept {
-  switch (verdict) {
-    case TuningVerdict::kMeasured: return "measured";
-    case TuningVerdict::kWrong: return "wrong";
-    case TuningVerdict::kRefused: return "refused";
-    case TuningVerdict::kRejected: return "rejected";
-    case TuningVerdict::kNotReached: return "not_reached";
-  }
-  return "?";
-}
 
 std::string_view name_of(RecordIssue issue) noexcept {
   switch (issue) {

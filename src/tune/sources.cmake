@@ -2,5 +2,8 @@ set(CUBINET_SOURCES_TUNE
     halving.cpp
     names.cpp
     occupancy.cpp
+    record_fit.cpp
     space.cpp
-    static_stage.cpp)
+    static_stage.cpp
+    tuned_resolve.cpp
+    tuning_table.cpp)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -12,6 +13,8 @@
 #include "jit/tuning.hpp"
 #include "signature/arch.hpp"
 #include "signature/signature.hpp"
+#include "signature/table_arena.hpp"
+#include "signature/tuning_record_text.hpp"
 
 namespace jit::inline v1 {
 
@@ -21,7 +24,7 @@ enum class RecordIssue : std::uint8_t {
   kDamaged,        // no record: torn, not JSON, members missing or of another type
   kOtherTemplate,  // of a template that is not known here
   kOldBundle,      // measured with other device code
-  kOtherArch,      // of another architecture
+  kOtherArch,      // of an architecture that is not known, or no target of the template
   kOutOfDomain,    // names a constant, step or value that the template does not have
   kReplaced,       // another record for the same thing counts before it
 };
@@ -29,6 +32,7 @@ std::string_view name_of(RecordIssue issue) noexcept;  // "old_bundle"
 
 struct SkippedRecord {
   std::string place;  // "tuning.jsonl:17"
+  std::string name;   // of the template; empty where the line does not say
   RecordIssue issue = RecordIssue::kNone;
   std::string reason;  // one line for people
 };
@@ -45,6 +49,7 @@ enum class TuningRule : std::uint8_t {
   kExact,  // this device, this release of the compiler
   kHint,   // another device of the architecture, or another release
 };
+std::string_view name_of(TuningRule rule) noexcept;  // "hint"
 
 struct TunedChoice {
   TuningRule rule = TuningRule::kExact;
@@ -54,17 +59,29 @@ struct TunedChoice {
   std::string_view place;         // where the record was read
 };
 
-// TuningTable is filled once and then only read. Threads: after that, any.
+// The template of that name, or nullptr.
+using FindTemplate = std::function<const table::Template*(std::string_view name)>;
+
+// TuningTable is filled once and then only read. It refers to the templates whose records it holds:
+// they outlive it. Threads: after it is filled, any.
 class TuningTable {
  public:
+  TuningTable() = default;
+  TuningTable(TuningTable&&) = default;
+  TuningTable& operator=(TuningTable&&) = default;
+
   // Sources are added in the order in which they count; of two records for one thing the first
   // counts. A record that does not fit `tmpl` as it is now is skipped, see skipped().
   void add(const table::Template& tmpl, const TuningRecord& record, std::string_view place);
   void add(const table::Template& tmpl, const table::TuningRecord& record);
+  // All lines of one source, the newest first; those that are no record are skipped.
+  void add(std::vector<TuningLine> lines, const FindTemplate& find);
 
   // The record for these shape constants and steps: that of the target's device and release if
   // there is one, else the nearest hint: same device before others, then the nearest number of
-  // multiprocessors, then memory, then the name; the same on every machine.
+  // multiprocessors, then memory, then the name, then the target's release before the newest
+  // other one; the same on every machine. Where no device is spoken of, the largest counts as
+  // nearest, and is a hint.
   // `values` are the template's constants by position, of which only shape constants are looked at.
   std::optional<TunedChoice> choose(const table::Template& tmpl, std::span<const Value> values,
                                     const BucketSteps& steps, const TuningTarget& target) const;
@@ -72,14 +89,31 @@ class TuningTable {
   // The models of GPU that some record of `tmpl` for `arch` was measured on, sorted: whatever
   // device of that architecture asks, it gets the choice of one of them, or none has a record.
   std::vector<DeviceModel> devices(const table::Template& tmpl, Arch arch) const;
+  // The same of those for these shape constants and steps alone.
+  std::vector<DeviceModel> devices(const table::Template& tmpl, std::span<const Value> values,
+                                   const BucketSteps& steps, Arch arch) const;
 
-  std::size_t size() const noexcept;
-  const std::vector<SkippedRecord>& skipped() const noexcept;
+  std::size_t size() const noexcept { return size_; }
+  const std::vector<SkippedRecord>& skipped() const noexcept { return skipped_; }
 
  private:
-  struct Row;
-  // by template, shape and steps
-  std::map<std::string, std::vector<Row>, std::less<>> rows_;
+  struct Row {
+    Arch arch;
+    CompilerRelease release;
+    DeviceModel device;
+    std::string_view toolchain;
+    std::string_view place;
+    std::span<const Constant> set;
+  };
+  struct Offer;  // a record that is not yet known to fit
+
+  void add(const table::Template& tmpl, const Offer& offer);
+  const std::vector<Row>* rows_of(const table::Template& tmpl, std::span<const Value> values,
+                                  const BucketSteps& steps) const;
+
+  TableArena arena_;
+  std::map<std::string, std::vector<Row>, std::less<>> rows_;  // by template, shape and steps
+  std::size_t size_ = 0;
   std::vector<SkippedRecord> skipped_;
 };
 
@@ -90,6 +124,7 @@ Signature resolve(const table::Template& tmpl, std::span<const Constant> constan
 
 // The distinct signatures of these constants over every step of every bucket: for the target's
 // device, or, where none is spoken of, for every device of the architecture, with a record or not.
+// They are those that a process with the target's compiler asks for, and one without any.
 std::vector<Signature> resolve_all_buckets(const table::Template& tmpl,
                                            std::span<const Constant> constants,
                                            const TuningTable& table, const TuningTarget& target);

@@ -41,7 +41,7 @@ std::span<const table::ConstantDecl> DeclarationReader::constants(const JsonCurs
 }
 
 table::ConstantDecl DeclarationReader::constant(const JsonCursor& item) {
-  item.allow_keys({"name", "role", "type", "values", "range", "default", "doc"});
+  item.allow_keys({"name", "role", "type", "values", "range", "default", "candidates", "doc"});
   table::ConstantDecl decl;
   decl.name = new_name(item.at("name"));
   decl.doc = arena_.keep(item.at("doc").text());
@@ -55,7 +55,24 @@ table::ConstantDecl DeclarationReader::constant(const JsonCursor& item) {
   } else if (decl.role == table::Role::kTunable) {
     item.refuse("a tunable needs a default");
   }
+  if (const auto list = item.find("candidates")) read_candidates(*list, decl);
   return decl;
+}
+
+void DeclarationReader::read_candidates(const JsonCursor& list, table::ConstantDecl& decl) {
+  if (decl.role != table::Role::kTunable) {
+    list.refuse("only a tunable has candidates: the caller states the others");
+  }
+  std::vector<Value> candidates;
+  for (const JsonCursor& item : list.items()) {
+    const Value value = value_of(decl, item);
+    if (std::find(candidates.begin(), candidates.end(), value) != candidates.end()) {
+      item.refuse("is listed twice");
+    }
+    candidates.push_back(value);
+  }
+  if (candidates.empty()) list.refuse("expected at least one value");
+  decl.candidates = arena_.keep(std::move(candidates));
 }
 
 void DeclarationReader::read_type(const JsonCursor& item, table::ConstantDecl& decl) {

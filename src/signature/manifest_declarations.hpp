@@ -33,6 +33,7 @@ class DeclarationReader {
   table::ConstantDecl constant(const JsonCursor& item);
   void read_type(const JsonCursor& item, table::ConstantDecl& decl);
   void read_values(const JsonCursor& values, table::ConstantDecl& decl);
+  void read_candidates(const JsonCursor& list, table::ConstantDecl& decl);
   Value typed_value(const table::ConstantDecl& decl, const JsonCursor& cursor);
   table::BucketDecl bucket(const JsonCursor& item, std::span<const table::RuntimeDecl> run_time);
   std::span<const table::BucketStep> steps(const JsonCursor& list);

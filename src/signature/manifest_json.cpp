@@ -10,6 +10,7 @@
 #include "signature/json_document.hpp"
 #include "signature/manifest.hpp"
 #include "signature/manifest_declarations.hpp"
+#include "signature/manifest_tuning.hpp"
 #include "signature/values.hpp"
 
 namespace jit::inline v1 {
@@ -31,7 +32,7 @@ class ManifestReader {
   table::Template read() {
     root_.allow_keys({"format", "name", "summary", "entry", "target", "min_capability", "forbid",
                       "compiler_options", "toolkit_headers", "constants", "run_time", "buckets",
-                      "selection", "presets"});
+                      "selection", "presets", "tuning"});
     if (root_.at("format").integer() != kManifestFormat) {
       root_.at("format").refuse(fmt::format("expected {}", kManifestFormat));
     }
@@ -44,6 +45,9 @@ class ManifestReader {
     read_declarations();
     read_selection();
     read_presets();
+    if (const auto tuning = root_.find("tuning")) {
+      tmpl_.tuning_sizes = read_tuning_sizes(*tuning, tmpl_, arena_);
+    }
     read_entry();  // last: it names constants
     return tmpl_;
   }

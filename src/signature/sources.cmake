@@ -9,6 +9,7 @@ set(CUBINET_SOURCES_SIGNATURE
     manifest.cpp
     manifest_declarations.cpp
     manifest_json.cpp
+    manifest_tuning.cpp
     recorded_json.cpp
     recorded_request.cpp
     recording.cpp

@@ -11,17 +11,17 @@ namespace {
 
 constexpr std::array<Value, 2> kBools{Value(false), Value(true)};
 
-std::span<const Value> candidates_of(const table::ConstantDecl& decl) {
-  if (!decl.candidates.empty()) return decl.candidates;
-  if (decl.type == table::Type::kBool) return kBools;
-  return decl.values;
-}
-
 [[noreturn]] void refuse(const table::Template& tmpl, std::string_view reason) {
   throw Error(ErrorCode::kInvalidArgument, fmt::format("tune {}: {}", tmpl.name, reason));
 }
 
 }  // namespace
+
+std::span<const Value> candidates_of(const table::ConstantDecl& decl) {
+  if (!decl.candidates.empty()) return decl.candidates;
+  if (decl.type == table::Type::kBool) return kBools;
+  return decl.values;
+}
 
 std::vector<const table::ConstantDecl*> tuned_constants(const table::Template& tmpl) {
   std::vector<const table::ConstantDecl*> tuned;

@@ -14,6 +14,10 @@ namespace jit::inline v1 {
 // More variants of one signature than this are no space to search: candidates are to be fewer.
 inline constexpr std::size_t kMaxVariants = 4096;
 
+// The values of a tunable that are tried: its candidates, else its enumerated domain. Empty for a
+// range without candidates: it is not tuned.
+std::span<const Value> candidates_of(const table::ConstantDecl& decl);
+
 // The tunables that are tuned: those with candidates or an enumerated domain, by position.
 std::vector<const table::ConstantDecl*> tuned_constants(const table::Template& tmpl);
 

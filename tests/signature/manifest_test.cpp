@@ -140,7 +140,56 @@ constexpr Malformed kMalformed[] = {
     {R"({"label": "prefill"})", R"({"label": "prefill", "label": "late"})",
      "/buckets/0/steps/2/label", "is given twice"},
     {R"({"STAGES": 2})", R"({"a/b~c": 2})", "/selection/2/set/a~1b~0c", "is no declared constant"},
+    {R"("default": 1,)", R"("default": 1, "candidates": [],)", "/constants/5/candidates",
+     "at least one value"},
+    {R"("default": 1,)", R"("default": 1, "candidates": [1, 4],)", "/constants/5/candidates/1",
+     "takes one of 1, 2, 3"},
+    {R"("default": 1,)", R"("default": 1, "candidates": [1, true],)", "/constants/5/candidates/1",
+     "expected an integer"},
+    {R"("default": 1,)", R"("default": 1, "candidates": [3, 1, 3],)", "/constants/5/candidates/2",
+     "is listed twice"},
+    {R"("default": 1,)", R"("default": 1, "candidates": 3,)", "/constants/5/candidates",
+     "expected an array"},
+    {R"("default": "row_major",)", R"("default": "row_major", "candidates": ["row_major"],)",
+     "/constants/3/candidates", "only a tunable has candidates"},
 };
+
+// The section "tuning" of a manifest that is malformed there.
+struct MalformedTuning {
+  std::string_view tuning;
+  std::string_view where;
+  std::string_view reason;
+};
+
+constexpr MalformedTuning kMalformedTuning[] = {
+    {R"([])", "/tuning", "expected an object"},
+    {R"({})", "/tuning", R"("sizes" is missing)"},
+    {R"({"sizes": [], "budget": 3})", "/tuning/budget", "unknown key"},
+    {R"({"sizes": []})", "/tuning/sizes", "at least one entry"},
+    {R"({"sizes": {"num_tokens": 1}})", "/tuning/sizes", "expected an array"},
+    {R"({"sizes": [{}]})", "/tuning/sizes/0", "at least one size"},
+    {R"({"sizes": [4]})", "/tuning/sizes/0", "expected an object"},
+    {R"({"sizes": [{"num_tokens": 1}, {"tokens": 1}]})", "/tuning/sizes/1/tokens",
+     "is not declared in run_time"},
+    {R"({"sizes": [{"SIZE": 8}]})", "/tuning/sizes/0/SIZE", "is not declared in run_time"},
+    {R"({"sizes": [{"num_tokens": -1}]})", "/tuning/sizes/0/num_tokens", "expected 0 or more"},
+    {R"({"sizes": [{"num_tokens": "1"}]})", "/tuning/sizes/0/num_tokens", "expected an integer"},
+    {R"({"sizes": [{"num_tokens": 1, "batch": 2}, {"batch": 2, "num_tokens": 1}]})",
+     "/tuning/sizes/1", "is listed twice"},
+    {R"({"sizes": [{"num_tokens": 64}, {"num_tokens": 1025}]})", "/tuning/sizes",
+     "no entry has a num_tokens in step mixed of bucket phase; add one"},
+    {R"({"sizes": [{"num_tokens": 65}, {"num_tokens": 1025}]})", "/tuning/sizes",
+     "no entry has a num_tokens in step decode of bucket phase; add one"},
+};
+
+std::string with_tuning(std::string_view tuning, std::string_view manifest = kTinyManifest) {
+  return with(manifest, R"("presets": [)",
+              R"("tuning": )" + std::string(tuning) + R"(,"presets": [)");
+}
+
+constexpr std::string_view kGoodTuning =
+    R"({"sizes": [{"num_tokens": 1, "batch": 2}, {"num_tokens": 65}, {"num_tokens": 5000},
+                  {"batch": 4}]})";
 
 TEST_CASE("a malformed manifest is refused with its file and JSON pointer") {
   for (const Malformed& bad : kMalformed) {
@@ -154,6 +203,64 @@ TEST_CASE("a malformed manifest is refused with its file and JSON pointer") {
     CHECK(message.find(bad.reason) != std::string::npos);
     CHECK(message.find('\n') == std::string::npos);
   }
+}
+
+TEST_CASE("a malformed tuning section is refused with its file and JSON pointer") {
+  for (const MalformedTuning& bad : kMalformedTuning) {
+    CAPTURE(bad.tuning);
+    const std::string message = refusal_of(with_tuning(bad.tuning));
+    CAPTURE(message);
+    CHECK(
+        message.starts_with("read manifest dir/manifest.json at " + std::string(bad.where) + ": "));
+    CHECK(message.find(bad.reason) != std::string::npos);
+  }
+}
+
+std::string many_sizes(int count) {
+  std::string text = R"({"sizes": [{"num_tokens": 65}, {"num_tokens": 5000})";
+  for (int i = 2; i < count; ++i)
+    text += R"(, {"num_tokens": 1, "batch": )" + std::to_string(i) + "}";
+  return text + "]}";
+}
+
+TEST_CASE("representative sizes are few") {
+  CHECK(refusal_of(with_tuning(many_sizes(256))).empty());
+  CHECK(refusal_of(with_tuning(many_sizes(257)))
+            .find("at /tuning/sizes: expected at most 256 entries") != std::string::npos);
+}
+
+TEST_CASE("a template in which nothing can be chosen has no tuning section") {
+  // A range is too many values to try them all; candidates make a choice of it.
+  std::string ranged = with(kTinyManifest, R"("values": [32, 64, 128])",
+                            R"("range": {"min": 32, "max": 128, "step": 32})");
+  ranged = with(ranged, R"("values": [1, 2, 3])", R"("range": {"min": 1, "max": 3})");
+  CHECK(refusal_of(with_tuning(kGoodTuning, ranged))
+            .find("at /tuning: no tunable has values or candidates") != std::string::npos);
+  const std::string chosen =
+      with(ranged, R"("default": 1,)", R"("default": 1, "candidates": [3],)");
+  CHECK(refusal_of(with_tuning(kGoodTuning, chosen)).empty());
+}
+
+TEST_CASE("a tuning section and candidates say what they say") {
+  TableArena arena;
+  CHECK(parse_manifest(kTinyManifest, "m.json", arena).tuning_sizes.empty());
+  const std::string json =
+      with(with_tuning(kGoodTuning), R"("default": 1,)", R"("default": 1, "candidates": [3, 1],)");
+  const table::Template tmpl = parse_manifest(json, "m.json", arena);
+  CHECK(find_constant(tmpl, "THREADS")->candidates.empty());
+  const auto candidates = find_constant(tmpl, "STAGES")->candidates;
+  REQUIRE(candidates.size() == 2);
+  CHECK(candidates[0] == Value(3));
+  CHECK(candidates[1] == Value(1));
+  REQUIRE(tmpl.tuning_sizes.size() == 4);
+  const auto first = tmpl.tuning_sizes[0].sizes;
+  REQUIRE(first.size() == 2);
+  CHECK(first[0].name == "batch");
+  CHECK(first[0].value == 2);
+  CHECK(first[1].name == "num_tokens");
+  CHECK(first[1].value == 1);
+  // One that names no bucket's size falls into the default step.
+  CHECK(tmpl.tuning_sizes[3].sizes.size() == 1);
 }
 
 TEST_CASE("text that is no JSON is refused with its byte") {

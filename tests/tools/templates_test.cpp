@@ -67,6 +67,51 @@ TEST_CASE("a template's JSON has constants, run-time values, buckets, selection 
   CHECK(tiny.at("cardinality") == json{{"shapes", 6144}, {"buckets", 3}, {"pinned", 55296}});
 }
 
+TEST_CASE("a template shows what of it is tuned, and at which sizes") {
+  CommandFixture fixture;
+  add_tiny_template(fixture);
+  CHECK(fixture.run({"templates", "tiny", "--json"}).json().at("tuning").is_null());
+  CHECK_FALSE(fixture.run({"templates", "tiny"}).out_has("tuning"));
+  const std::string manifest =
+      jit::testing::read_text(fixture.folder() / "templates/tiny/manifest.json");
+  const std::string tuned = jit::testing::with(
+      jit::testing::with(manifest, R"("presets": [)",
+                         R"("tuning": {"sizes": [{"num_tokens": 4, "batch": 2}, {"num_tokens": 64},
+                             {"num_tokens": 500}, {"num_tokens": 5000}]}, "presets": [)"),
+      R"("default": 64,)", R"("default": 64, "candidates": [32, 128],)");
+  fixture.folder().write("templates/tiny/manifest.json", tuned);
+  const CommandResult text = fixture.run({"templates", "tiny"});
+  for (const char* part : {"tuning (6 variants of each signature and step)", "THREADS  32, 128",
+                           "STAGES   1, 2, 3", "phase=decode   batch=2 num_tokens=4; num_tokens=64",
+                           "phase=mixed    num_tokens=500", "phase=prefill  num_tokens=5000"}) {
+    INFO(part);
+    CHECK(text.out_has(part));
+  }
+  const json tuning = fixture.run({"templates", "tiny", "--json"}).json().at("tuning");
+  CHECK(tuning.at("variants") == 6);
+  CHECK(tuning.at("tunables").at(0) == json{{"name", "THREADS"}, {"candidates", {32, 128}}});
+  CHECK(tuning.at("steps").at(0) ==
+        json{{"buckets", {{"phase", "decode"}}},
+             {"sizes", {{{"batch", 2}, {"num_tokens", 4}}, {{"num_tokens", 64}}}}});
+  CHECK(tuning.at("steps").size() == 3);
+  CHECK(tuning.at("records").empty());
+  CHECK(tuning.at("problems").empty());
+}
+
+TEST_CASE("merge_attn_states is tuned in both of its steps") {
+  CommandFixture fixture;
+  const json tuning = fixture.run({"templates", "merge_attn_states", "--json"}).json().at("tuning");
+  CHECK(tuning.at("variants") == 20);
+  REQUIRE(tuning.at("steps").size() == 2);
+  for (const json& step : tuning.at("steps")) {
+    CHECK(step.at("sizes").size() >= 2);
+    for (const json& sizes : step.at("sizes")) {
+      CHECK(sizes.contains("num_tokens"));
+      CHECK(sizes.contains("num_heads"));
+    }
+  }
+}
+
 TEST_CASE("a malformed manifest is refused with its file and place") {
   CommandFixture fixture;
   add_tiny_template(fixture);

@@ -43,6 +43,7 @@ set(CUBINET_SOURCES_CUBINET
     cache/statistics_text.cpp
     precompile/stop_signals.cpp
     template_text.cpp
+    template_tuning_text.cpp
     templates_verb.cpp
     text.cpp
     precompile/work_message.cpp

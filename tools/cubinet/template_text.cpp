@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/hex.hpp"
+#include "cubinet/template_tuning_text.hpp"
 #include "cubinet/text.hpp"
 #include "signature/signature.hpp"
 #include "signature/values.hpp"
@@ -189,7 +190,7 @@ Json constants_json(std::span<const Constant> constants) {
 
 std::string describe_template(const table::Template& tmpl) {
   return head_text(tmpl) + constants_text(tmpl) + run_time_text(tmpl) + buckets_text(tmpl) +
-         selection_text(tmpl) + presets_text(tmpl) + cardinality_text(tmpl);
+         selection_text(tmpl) + presets_text(tmpl) + tuning_text(tmpl) + cardinality_text(tmpl);
 }
 
 Json template_json(const table::Template& tmpl, bool whole) {
@@ -215,6 +216,7 @@ Json template_json(const table::Template& tmpl, bool whole) {
   json.set("buckets", Json::array_of(tmpl.buckets, bucket_json));
   json.set("selection", Json::array_of(tmpl.selection, row_json));
   json.set("presets", Json::array_of(tmpl.presets, preset_json));
+  json.set("tuning", tuning_json(tmpl));
   json.set("files", Json::array_of(tmpl.files, [](const table::File& file) {
              return Json::object(
                  {{"name", file.name}, {"path", file.path}, {"sha256", to_hex(file.sha256)}});

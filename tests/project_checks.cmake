@@ -56,6 +56,15 @@ if(NOT CUBINET_SANITIZE)
                        PROPERTIES ENVIRONMENT "${python_environment}")
 endif()
 
+cubinet_check(
+  "project: embedding refuses a damaged tuning record" cpu 60 "$<TARGET_FILE:cubinet_embed>"
+  --function unused --output "${PROJECT_BINARY_DIR}/tests/damaged_record.cpp"
+  "${CMAKE_CURRENT_SOURCE_DIR}/embed/damaged_record")
+set_tests_properties(
+  "project: embedding refuses a damaged tuning record"
+  PROPERTIES PASS_REGULAR_EXPRESSION
+             "cubinet_embed: embed noted: noted/tuning/device.jsonl:2: [^;]+; remove the line")
+
 # The flags with which a stranger's program must be built to run with this build's library.
 set(consumer_flags "${CMAKE_CXX_FLAGS}")
 foreach(flag IN LISTS CUBINET_SANITIZE_FLAGS)

@@ -17,6 +17,7 @@ set(CUBINET_SOURCES_SIGNATURE
     signature.cpp
     template_directory.cpp
     tuning_evidence_json.cpp
+    tuning_folder.cpp
     tuning_record_merge.cpp
     tuning_record_parse.cpp
     tuning_record_text.cpp

@@ -9,6 +9,7 @@
 #include "jit/error.hpp"
 #include "signature/bundle.hpp"
 #include "signature/manifest.hpp"
+#include "signature/tuning_folder.hpp"
 
 namespace jit::inline v1 {
 namespace {
@@ -51,6 +52,7 @@ table::Template read_template(const fs::path& folder, const TemplateContext& con
   sources.toolkit_roots = toolkit_roots(context.cuda_home);
   tmpl.files = make_bundle(tmpl.entry_include, sources, arena);
   tmpl.bundle_sha256 = digest_of(tmpl.files);
+  tmpl.tuning_records = read_tuning_folder(folder / kTuningFolder, tmpl, arena);
   return tmpl;
 }
 

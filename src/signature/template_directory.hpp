@@ -20,7 +20,7 @@ struct TemplateContext {
 
 inline constexpr std::string_view kManifestName = "manifest.json";
 
-// Reads one template from its folder: manifest and closure of its includes.
+// Reads one template from its folder: manifest, closure of its includes and tuning records.
 // Lifetime: the result refers to `arena`. Errors: kInvalidTemplate; kIo if the folder or its
 // manifest cannot be read.
 table::Template read_template(const std::filesystem::path& folder, const TemplateContext& context,

@@ -58,6 +58,16 @@ bool parse(int argc, char** argv, Arguments& arguments) {
   return !arguments.output.empty() && modes == 1 && !arguments.directories.empty();
 }
 
+// Where a program is built somebody can mend the file; where it runs the line is passed over.
+void require_records(const table::Template& tmpl) {
+  for (const table::TuningRecord& record : tmpl.tuning_records) {
+    if (record.problem.empty()) continue;
+    throw Error(ErrorCode::kInvalidTemplate,
+                fmt::format("embed {}: {}: {}; remove the line, or tune again", tmpl.name,
+                            record.place, record.problem));
+  }
+}
+
 // Paths in the tables are names relative to the template root: an installed binary must not speak
 // of the machine it was built on.
 void make_relative(table::Template& tmpl, const fs::path& root, TableArena& arena) {
@@ -101,6 +111,7 @@ std::string generate(const Arguments& arguments) {
     const TemplateContext context{{}, arguments.include_roots, {}};
     for (const fs::path& folder : find_templates(directory)) {
       templates.push_back(read_template(folder, context, arena));
+      require_records(templates.back());
       make_relative(templates.back(), fs::absolute(directory).lexically_normal(), arena);
     }
   }

@@ -1,5 +1,6 @@
 #include <catch2/catch_test_macros.hpp>
 
+#include "support/tiny_template.hpp"
 #include "tools/command_fixture.hpp"
 
 using jit::testing::add_tiny_template;

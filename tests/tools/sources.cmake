@@ -20,6 +20,9 @@ set(CUBINET_TESTS_TOOLS
     prometheus_test.cpp
     record_test.cpp
     render_test.cpp
+    report_page_test.cpp
+    report_records.cpp
+    report_view_test.cpp
     shard_test.cpp
     templates_test.cpp
     toolchains_arch_test.cpp

@@ -36,6 +36,17 @@ set(CUBINET_SOURCES_CUBINET
     record/record_show_verb.cpp
     record/recording_files.cpp
     render_verb.cpp
+    report/figures.cpp
+    report/heat_map.cpp
+    report/html.cpp
+    report/list_table.cpp
+    report/page.cpp
+    report/record_section.cpp
+    report/spread_chart.cpp
+    report/style.cpp
+    report/tuning_page.cpp
+    report/tuning_view.cpp
+    report/variant_table.cpp
     request.cpp
     precompile/shard.cpp
     cache/statistics_json.cpp

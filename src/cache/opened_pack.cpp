@@ -178,8 +178,9 @@ ssize_t OpenedPack::read_at(std::uint64_t offset, std::span<std::byte> buffer) c
 }
 
 bool OpenedPack::is_inside(const PackRecord& record) const noexcept {
-  return record.offset >= header_.first_entry && record.offset <= header_.file_bytes &&
-         record.bytes <= header_.file_bytes - record.offset && record.bytes <= kMaxEntryBytes;
+  const std::uint64_t end = header_.tuning_offset();
+  return record.offset >= header_.first_entry && record.offset <= end &&
+         record.bytes <= end - record.offset && record.bytes <= kMaxEntryBytes;
 }
 
 bool OpenedPack::load_names() const {
@@ -192,6 +193,16 @@ bool OpenedPack::load_names() const {
   std::byte* none = nullptr;
   if (names_.compare_exchange_strong(none, names.get())) static_cast<void>(names.release());
   return true;
+}
+
+std::optional<std::string> OpenedPack::read_tuning() const {
+  const auto bytes = static_cast<std::size_t>(header_.tuning_bytes);
+  if (bytes == 0) return std::string();
+  std::string text(bytes, '\0');
+  const std::span<std::byte> all(reinterpret_cast<std::byte*>(text.data()), bytes);
+  if (read_at(header_.tuning_offset(), all) != static_cast<ssize_t>(bytes)) return std::nullopt;
+  if (xxh3_128(all) != header_.tuning_checksum) return std::nullopt;
+  return text;
 }
 
 std::string_view OpenedPack::text(const PackText& text) const noexcept {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -63,6 +64,8 @@ class OpenedPack {
 
   // The names, read at the first call. Returns: false if they are damaged or cannot be read.
   bool load_names() const;
+  // The tuning records, read at each call. Returns: nullopt if they are damaged or cannot be read.
+  std::optional<std::string> read_tuning() const;
   // Requires: load_names(). Empty if it lies outside.
   std::string_view text(const PackText& text) const noexcept;
   // The number of the record whose signature is the `nth`. Returns: size() if it has none.

@@ -137,6 +137,20 @@ void Pack::set_aside(const UnitKey& key, const ToolchainId& toolchain) const noe
   }
 }
 
+std::optional<std::string> Pack::tuning(std::string* why) const {
+  Miss miss;
+  const OpenedPack* const opened = open(miss);
+  if (opened == nullptr) return std::string();
+  auto text = opened->read_tuning();
+  if (text) return text;
+  std::string line = fmt::format(
+      "read pack {}: its tuning records are damaged and passed over; copy the pack again",
+      options_.path.native());
+  logger_.warn_once(fmt::format("pack:{}:tuning", options_.path.native()), line);
+  if (why != nullptr) *why = std::move(line);
+  return std::nullopt;
+}
+
 PackState Pack::state() const {
   Miss miss;
   const OpenedPack* const opened = open(miss);

@@ -89,6 +89,11 @@ class Pack {
   // Whether it can be used; opens it if that was not done.
   PackState state() const;
 
+  // The tuning records that were packed, as JSON lines; empty where there are none, or the pack
+  // cannot be used. Returns: nullopt if they are damaged, after a warning; then `why`, if given,
+  // says so. Cost: one read.
+  std::optional<std::string> tuning(std::string* why = nullptr) const;
+
   // Every entry as the index has it, by signature; reads no entry. Empty where it cannot be used or
   // its names are damaged; then `why`, if given, says so.
   std::vector<PackedEntry> list(std::string* why = nullptr) const;

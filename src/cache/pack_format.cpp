@@ -36,9 +36,16 @@ constexpr std::size_t kChecksumAt = kPackHeaderBytes - sizeof(Xxh3Digest);
 bool consistent(const PackHeader& header) noexcept {
   if (header.entries > kMaxPackEntries || header.names_bytes > kMaxPackNamesBytes) return false;
   if (header.names_bytes < std::uint64_t{header.entries} * sizeof(std::uint32_t)) return false;
+  if (header.tuning_bytes > kMaxPackTuningBytes || header.tuning_bytes > header.file_bytes) {
+    return false;
+  }
   const std::uint64_t index_end = header.names_offset() + header.names_bytes;
-  if (header.entries == 0) return header.first_entry == index_end && header.file_bytes == index_end;
-  return header.first_entry == padded(index_end) && header.first_entry < header.file_bytes;
+  const std::uint64_t end = header.tuning_offset();
+  if (header.entries != 0) {
+    return header.first_entry == padded(index_end) && header.first_entry < end;
+  }
+  const std::uint64_t expected = header.tuning_bytes == 0 ? index_end : padded(index_end);
+  return header.first_entry == index_end && end == expected;
 }
 
 }  // namespace
@@ -55,7 +62,9 @@ std::array<std::byte, kPackHeaderBytes> encode(const PackHeader& header) {
       .integer(header.names_bytes)
       .integer(header.first_entry)
       .raw(header.records_checksum)
-      .raw(header.names_checksum);
+      .raw(header.names_checksum)
+      .integer(header.tuning_bytes)
+      .raw(header.tuning_checksum);
   const std::span<std::byte> all(bytes);
   Fields(all.subspan(kChecksumAt)).raw(xxh3_128(all.first(kChecksumAt)));
   return bytes;
@@ -107,6 +116,8 @@ std::optional<PackHeader> decode_header(std::span<const std::byte, kPackHeaderBy
   header.first_entry = load_little<std::uint64_t>(bytes.data() + 40);
   fill(header.records_checksum, bytes.data() + 48);
   fill(header.names_checksum, bytes.data() + 64);
+  header.tuning_bytes = load_little<std::uint64_t>(bytes.data() + 80);
+  fill(header.tuning_checksum, bytes.data() + 88);
   const bool shape = load_little<std::uint32_t>(bytes.data() + 12) == kPackHeaderBytes &&
                      load_little<std::uint32_t>(bytes.data() + 28) == kPackRecordBytes;
   if (!shape || !consistent(header)) return no("its lengths contradict each other");

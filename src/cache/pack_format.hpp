@@ -2,7 +2,7 @@
 //
 // The format, version 1; every integer is little-endian, every offset is in bytes:
 //
-//   pack    = header record* names padding { entry padding }*
+//   pack    = header record* names padding { entry padding }* [ tuning ]
 //   header  =                       -- 128 bytes
 //     0  magic            8 bytes   -- 89 'C' 'P' 'K' 0d 0a 1a 0a: shows text-mode copies
 //     8  format version   u32       -- 1
@@ -14,7 +14,9 @@
 //    40  first entry      u64       -- its offset in the file
 //    48  records checksum 16 bytes
 //    64  names checksum   16 bytes
-//    80  reserved         32 bytes  -- 0
+//    80  tuning bytes     u64       -- at most 64 MiB; 0: there is none
+//    88  tuning checksum  16 bytes  -- 0 where there is none
+//   104  reserved         8 bytes   -- 0
 //   112  header checksum  16 bytes  -- over the 112 bytes before it
 //   record  =                       -- 96 bytes, one per entry; ascending by key, NVRTC release
 //                                   -- and build, no two alike
@@ -33,6 +35,8 @@
 //   names   = { record-number:u32 }* strings
 //                                   -- the numbers of all records, ascending by signature
 //   entry   = as in entry.hpp, byte for byte, in the order of the records
+//   tuning  = JSON lines, the tuning records that concern the entries: the last bytes of the file.
+//             Readers that do not know them pass over them: the format is version 1 all the same
 //   padding = 0 to 63 bytes of 0, up to a multiple of 64; none at the end of the file
 //
 // A checksum is XXH3-128, canonical byte order. A pack says nothing of who made it, when and where.
@@ -60,6 +64,7 @@ inline constexpr std::size_t kPackRecordBytes = 96;
 inline constexpr std::size_t kPackAlignment = 64;
 inline constexpr std::uint32_t kMaxPackEntries = std::uint32_t{1} << 20;
 inline constexpr std::uint64_t kMaxPackNamesBytes = std::uint64_t{1} << 30;
+inline constexpr std::uint64_t kMaxPackTuningBytes = std::uint64_t{64} << 20;
 
 inline constexpr std::uint64_t padded(std::uint64_t offset) noexcept {
   return (offset + kPackAlignment - 1) / kPackAlignment * kPackAlignment;
@@ -72,8 +77,11 @@ struct PackHeader {
   std::uint64_t first_entry = 0;
   Xxh3Digest records_checksum{};
   Xxh3Digest names_checksum{};
+  std::uint64_t tuning_bytes = 0;
+  Xxh3Digest tuning_checksum{};
   std::uint64_t records_bytes() const noexcept { return std::uint64_t{entries} * kPackRecordBytes; }
   std::uint64_t names_offset() const noexcept { return kPackHeaderBytes + records_bytes(); }
+  std::uint64_t tuning_offset() const noexcept { return file_bytes - tuning_bytes; }
 };
 
 // A stretch of the strings.

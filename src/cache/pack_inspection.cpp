@@ -64,6 +64,7 @@ class Verification {
     const PackHeader& header = opened_.header();
     end_ = header.names_offset() + header.names_bytes;
     for (std::size_t number = 0; number < opened_.size(); ++number) check_entry(number);
+    check_tuning();
     if (end_ != header.file_bytes) fault("end", "bytes that belong to no entry");
     if (names_) check_order();
     return std::move(faults_);
@@ -93,6 +94,18 @@ class Verification {
     if (!decoded.entry) return fault(where, std::string(name_of(decoded.damage)));
     if (names_ && !agrees(opened_, record, *decoded.entry))
       fault(where, "the index says otherwise");
+  }
+
+  void check_tuning() {
+    const PackHeader& header = opened_.header();
+    if (header.tuning_bytes == 0) return;
+    if (header.tuning_offset() != padded(end_)) {
+      return fault("tuning records", "not where they should be");
+    }
+    const auto gap = static_cast<std::size_t>(header.tuning_offset() - end_);
+    if (!is_zero(bytes_at(opened_, end_, gap))) fault("tuning records", "bytes before them");
+    if (!opened_.read_tuning()) fault("tuning records", "damaged");
+    end_ = header.file_bytes;
   }
 
   void check_order() {

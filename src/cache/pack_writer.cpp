@@ -24,6 +24,15 @@ std::tuple<const UnitKey&, const ToolchainId&> place(const PackItem& item) {
   return {item.head.key, item.head.artifact.toolchain};
 }
 
+void sort_and_unique(std::vector<PackItem>& items) {
+  std::stable_sort(items.begin(), items.end(),
+                   [](const PackItem& a, const PackItem& b) { return place(a) < place(b); });
+  const auto last =
+      std::unique(items.begin(), items.end(),
+                  [](const PackItem& a, const PackItem& b) { return place(a) == place(b); });
+  items.erase(last, items.end());
+}
+
 // Header, records and names: everything before the first entry.
 struct Plan {
   PackHeader header;
@@ -84,7 +93,7 @@ std::vector<std::byte> names_of(const std::vector<PackItem>& items, const String
 }
 
 // Requires: items in the order of their places.
-Plan plan_of(const std::vector<PackItem>& items) {
+Plan plan_of(const std::vector<PackItem>& items, std::string_view tuning) {
   Plan plan;
   Strings strings;
   for (const PackItem& item : items) plan.records.push_back(record_of(item, strings));
@@ -100,6 +109,11 @@ Plan plan_of(const std::vector<PackItem>& items) {
     end = record.offset + record.bytes;
     const auto bytes = encode(record);
     records.insert(records.end(), bytes.begin(), bytes.end());
+  }
+  if (!tuning.empty()) {
+    header.tuning_bytes = tuning.size();
+    header.tuning_checksum = xxh3_128(as_bytes(tuning));
+    end = padded(end) + tuning.size();
   }
   header.file_bytes = end;
   header.records_checksum = xxh3_128(records);
@@ -193,19 +207,17 @@ Entry normalized(Entry entry) {
 }
 
 std::string write_pack(const std::filesystem::path& path, std::vector<PackItem> items,
-                       const ReadItem& read) {
+                       const ReadItem& read, std::string_view tuning) {
   if (is_no_file(path)) return failure(path, "there is something that is no file; name another");
   if (items.size() > kMaxPackEntries) {
     return failure(path, fmt::format("{} entries are too many; make several packs of at most {}",
                                      items.size(), kMaxPackEntries));
   }
-  std::stable_sort(items.begin(), items.end(),
-                   [](const PackItem& a, const PackItem& b) { return place(a) < place(b); });
-  const auto last =
-      std::unique(items.begin(), items.end(),
-                  [](const PackItem& a, const PackItem& b) { return place(a) == place(b); });
-  items.erase(last, items.end());
-  const Plan plan = plan_of(items);
+  sort_and_unique(items);
+  if (tuning.size() > kMaxPackTuningBytes) {
+    return failure(path, "its tuning records are too long; make several packs");
+  }
+  const Plan plan = plan_of(items, tuning);
   if (plan.header.names_bytes > kMaxPackNamesBytes) {
     return failure(path, "its names are too long; make several packs");
   }
@@ -228,25 +240,30 @@ std::string write_pack(const std::filesystem::path& path, std::vector<PackItem> 
     file.write(bytes);
     end = plan.records[i].offset + bytes.size();
   }
+  if (!tuning.empty()) {
+    file.write(std::vector<std::byte>(static_cast<std::size_t>(plan.header.tuning_offset() - end)));
+    file.write(as_bytes(tuning));
+  }
   if (const int error = file.keep_as(path); error != 0) return failure(path, error_text(error));
   sync_directory_of(path);
   return {};
 }
 
 std::string write_pack(const std::filesystem::path& path, const Directory& directory,
-                       const std::vector<EntryInfo>& entries) {
+                       const std::vector<EntryInfo>& entries, std::string_view tuning) {
   std::vector<PackItem> items;
   items.reserve(entries.size());
   for (const EntryInfo& info : entries) {
     items.push_back({info.summary->entry, info.summary->cubin_bytes,
                      static_cast<std::uint32_t>(info.size_bytes)});
   }
-  return write_pack(path, std::move(items), [&](const PackItem& item) -> std::optional<Entry> {
+  const auto read = [&](const PackItem& item) -> std::optional<Entry> {
     auto entry =
         directory.find(item.head.key, item.head.artifact.toolchain, ToolchainPolicy::kExact);
     if (!entry) return std::nullopt;
     return normalized(std::move(*entry));
-  });
+  };
+  return write_pack(path, std::move(items), read, tuning);
 }
 
 }  // namespace jit::inline v1

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cache/directory.hpp"
@@ -32,15 +33,16 @@ using ReadItem = std::function<std::optional<Entry>(const PackItem&)>;
 // Writes the entries as a pack: temporary file in the same directory, fsync, rename. What stands in
 // its place is replaced in one step; processes that have it open go on with the old one. The order
 // of `items` does not matter, and of items with the same key and toolchain one is taken. Leaves no
-// temporary file behind, whatever fails.
+// temporary file behind, whatever fails. `tuning` are tuning records as JSON lines, packed as they
+// are.
 // Returns: an empty string; else why there is no pack, one line.
 std::string write_pack(const std::filesystem::path& path, std::vector<PackItem> items,
-                       const ReadItem& read);
+                       const ReadItem& read, std::string_view tuning = {});
 
 // The same of entries of a directory, normalized. To be packed is a use like any other: it may
 // touch them.
 // Requires: each has a summary.
 std::string write_pack(const std::filesystem::path& path, const Directory& directory,
-                       const std::vector<EntryInfo>& entries);
+                       const std::vector<EntryInfo>& entries, std::string_view tuning = {});
 
 }  // namespace jit::inline v1

@@ -14,7 +14,8 @@ namespace jit::test {
 
 // Returns: what write_pack returns.
 inline std::string write_entries(const std::filesystem::path& path,
-                                 const std::vector<Entry>& entries) {
+                                 const std::vector<Entry>& entries,
+                                 std::string_view tuning = {}) {
   std::vector<PackItem> items;
   for (const Entry& entry : entries) {
     PackItem item{entry, static_cast<std::uint32_t>(entry.artifact.cubin.size()),
@@ -22,13 +23,14 @@ inline std::string write_entries(const std::filesystem::path& path,
     item.head.artifact.cubin.clear();
     items.push_back(std::move(item));
   }
-  return write_pack(path, std::move(items), [&](const PackItem& item) -> std::optional<Entry> {
+  const auto read = [&](const PackItem& item) -> std::optional<Entry> {
     const auto found = std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) {
       return entry.key == item.head.key && entry.artifact.toolchain == item.head.artifact.toolchain;
     });
     if (found == entries.end()) return std::nullopt;
     return *found;
-  });
+  };
+  return write_pack(path, std::move(items), read, tuning);
 }
 
 inline std::vector<Entry> make_entries(std::uint32_t count, std::size_t cubin_bytes = 100) {

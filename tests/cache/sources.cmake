@@ -16,6 +16,7 @@ set(CUBINET_TESTS_CACHE
   mount_namespace.cpp
   pack_damage_test.cpp
   pack_test.cpp
+  pack_tuning_test.cpp
   shared_users_test.cpp
   single_flight_process_test.cpp
   single_flight_test.cpp

@@ -130,10 +130,11 @@ class JIT_EXPORT Runtime {
   // Measures the variants of a template for these shape constants on a GPU and keeps what won, one
   // record per combination of bucket steps; see jit/tuning.hpp. Variants are compiled here, one
   // after the other, unless they are in the cache: `cubinet tune` does that in many processes.
-  // Takes up to options.budget and the compiles; the GPU should have nothing else to do.
-  // Errors: kInvalidArgument for a tunable among the constants, a template without representative
-  //         sizes or without a tuning problem (set_tuning_problem), a capturing stream; those of
-  //         get_kernel where no variant is left; kNoDriver, kDriver. Records are kept one by one:
+  // Takes up to options.budget and the compiles, on a stream of its own; the GPU should have
+  // nothing else to do. Errors: kInvalidArgument for a tunable among the constants, a template
+  // without representative
+  //         sizes or without a tuning problem (set_tuning_problem); those of get_kernel where no
+  //         variant is left; kNoDriver, kDriver. Records are kept one by one:
   //         an error in one step loses none before it.
   std::vector<TuningRecord> tune(std::string_view name, std::span<const Constant> constants,
                                  const TuneOptions& options = {});

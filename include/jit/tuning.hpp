@@ -6,6 +6,8 @@
 // resolved:
 //   pinned by the caller > record of this device > record of another device of the architecture (a
 //   hint) > selection table > default
+// A record is used whole or not at all: its tunables were measured together. One that contradicts
+// what the caller pinned is passed over.
 // Nothing is timed on the way of a request, unless RuntimeOptions::tuning asks for it.
 #pragma once
 
@@ -39,8 +41,8 @@ struct TuningProblemRequest {
   std::span<const Constant> shape;  // every shape constant of the template
   std::span<const Size> sizes;      // one of the manifest's representative sizes
   std::uint64_t seed = 0;           // of the random inputs
-  // Operand sets together take at least so many bytes, or there are kMaxSets of them: launches that
-  // rotate through them find nothing of their operands in the L2.
+  // Operand sets together take at least so many bytes, or there are kMaxSets of them. A timed graph
+  // touches each set once and the L2 is flushed before it, so that every launch is cold.
   std::size_t rotate_bytes = 0;
   static constexpr std::size_t kMaxSets = 64;
 };
@@ -61,10 +63,13 @@ class JIT_EXPORT TuningProblem {
   // Enqueues one launch over the operands `set`, and nothing else: it is captured into graphs.
   // Requires: set < sets(). Errors: jit::Error; the variant is refused with its message.
   virtual void launch(const Kernel& kernel, std::size_t set, Stream stream) = 0;
-  // Poisons the outputs of `set`, launches, waits, and compares them with an independent reference.
-  // Called several times: a race may show in one of them.
-  // Returns: empty, or what is wrong, in one line with the first wrong element.
-  virtual std::string check(const Kernel& kernel, std::size_t set, Stream stream) = 0;
+  // Enqueues filling the outputs of `set` with what no right output is.
+  virtual void poison(std::size_t set, Stream stream) = 0;
+  // Waits for the stream and compares the outputs of `set`, as the last launch left them, with an
+  // independent reference. Called after launches one by one and after those that were timed, back
+  // to back and cold, where a race may show that does not show alone. Returns: empty, or what is
+  // wrong, in one line with the first wrong element.
+  virtual std::string verify(std::size_t set, Stream stream) = 0;
 };
 
 using MakeTuningProblem =
@@ -144,12 +149,15 @@ struct JIT_EXPORT TuningRecord {
   std::vector<RecordedConstant> set;  // the tunables that won, sorted by name
   TuningEvidence evidence;
 
-  // Its one line of JSON, without the newline; kernel_templates/README.md has the grammar.
+  // Its one line of JSON, without the newline; kernel_templates/README.md has the grammar. Without
+  // variants in the evidence it is short: that is what a cache keeps for look-ups.
   std::string text() const;
 };
 
 struct TuneOptions {
-  int device = -1;                           // ordinal; -1: the current context's
+  int device = -1;  // ordinal; -1: the current context's
+  // Only the bucket steps that these select, one per bucket; empty: every step.
+  Sizes sizes;
   std::chrono::milliseconds budget{60'000};  // for the measured stage of all bucket steps together
   std::uint64_t seed = 0;                    // of the inputs; 0: a fresh one
   bool keep = true;                          // append the records to the cache's

@@ -6,6 +6,7 @@
 #include <bit>
 #include <numeric>
 
+#include "kernels/merge_attn_states_launch.hpp"
 #include "merge_attn_states/params.h"
 
 namespace jit::inline v1::kernels {
@@ -194,13 +195,31 @@ device::Tile tile_of(const KernelInfo& info, const MergeAttnStatesArgs& args) {
           static_cast<unsigned int>(info.constant("THREADS").as_int())};
 }
 
+void launch(const Kernel& kernel, const MergeAttnStatesArgs& args, Stream stream) {
+  const device::Params params = make_params(args);
+  const device::Tile tile = tile_of(kernel.info(), args);
+  LaunchConfig launch;
+  launch.grid = device::blocks_of(tile, params.num_tokens, params.num_heads.divisor);
+  launch.block = tile.threads;
+  launch.stream = stream;
+  launch.programmatic_dependent = args.programmatic_dependent;
+  kernel.launch(launch, params);
+}
+
 }  // namespace
+
+void launch_merge_attn_states(const Kernel& kernel, const MergeAttnStatesArgs& args,
+                              Stream stream) {
+  check_shape(args);
+  if (args.num_tokens == 0 || args.num_heads == 0) return;
+  check_memory(args);
+  launch(kernel, args, stream);
+}
 
 void merge_attn_states(Runtime& runtime, const MergeAttnStatesArgs& args, Stream stream) {
   check_shape(args);
   if (args.num_tokens == 0 || args.num_heads == 0) return;
   check_memory(args);
-  const device::Params params = make_params(args);
   const std::array<Constant, 7> constants{{
       {"HEAD_SIZE", args.head_size},
       {"INPUT_TYPE", args.input_type},
@@ -214,13 +233,7 @@ void merge_attn_states(Runtime& runtime, const MergeAttnStatesArgs& args, Stream
   const std::size_t count = args.output_group_size == 0 ? 5 : constants.size();
   const Kernel kernel = runtime.get_kernel("merge_attn_states", std::span(constants).first(count),
                                            Sizes{{"num_tokens", args.num_tokens}});
-  const device::Tile tile = tile_of(kernel.info(), args);
-  LaunchConfig launch;
-  launch.grid = device::blocks_of(tile, params.num_tokens, params.num_heads.divisor);
-  launch.block = tile.threads;
-  launch.stream = stream;
-  launch.programmatic_dependent = args.programmatic_dependent;
-  kernel.launch(launch, params);
+  launch(kernel, args, stream);
 }
 
 void merge_attn_states(const MergeAttnStatesArgs& args, Stream stream) {

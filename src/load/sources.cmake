@@ -1,5 +1,7 @@
 set(CUBINET_SOURCES_LOAD
   device_memory.cpp
+  device_timer.cpp
+  device_watch.cpp
   driver.cpp
   graph.cpp
   kernel.cpp

@@ -7,11 +7,13 @@
 //
 // A process that cannot call in here (a command under test) steers by environment variables, read
 // when the library is loaded: FAKE_CUDA_DEVICES="9.0,9.0,8.0", FAKE_CUDA_VERSION=12040,
-// FAKE_CUDA_FAIL="cuInit=100,cuLibraryLoadData=209" (each for ever).
+// FAKE_CUDA_FAIL="cuInit=100,cuLibraryLoadData=209" (each for ever),
+// FAKE_CUDA_BLOCK_US="128=8,256=9.5" (how long launches of so many threads per block take).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -74,6 +76,11 @@ class FakeCuda {
   virtual int capture_mode() const = 0;
   virtual int libraries() const = 0;  // loaded now
   virtual int live_allocations() const = 0;
+  // How many microseconds a launch takes, by the clock that events are then read from; nullptr:
+  // events are read from the host's clock. Called with the fake driver's lock. reset() keeps it.
+  virtual void set_launch_us(std::function<double(const FakeLaunch&)> us_of) = 0;
+  // What NVML says of every device.
+  virtual void set_clock_mhz(unsigned mhz, unsigned long long throttle_reasons) = 0;
 };
 
 }  // namespace jit::testing

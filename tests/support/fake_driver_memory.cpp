@@ -21,6 +21,7 @@ struct FakeGraph {
 
 struct FakeEvent {
   std::chrono::steady_clock::time_point time;
+  double device_us = 0;
 };
 
 void* memory_of(CudaDevicePointer pointer) { return reinterpret_cast<void*>(pointer); }
@@ -119,7 +120,7 @@ FAKE_CALL cuEventDestroy_v2(CudaEvent event) {
 }
 FAKE_CALL cuEventRecord(CudaEvent event, Stream) {
   FAKE_ENTER;
-  object<FakeEvent>(event)->time = std::chrono::steady_clock::now();
+  *object<FakeEvent>(event) = {std::chrono::steady_clock::now(), state.now_us()};
   return 0;
 }
 FAKE_CALL cuEventSynchronize(CudaEvent) {
@@ -128,8 +129,11 @@ FAKE_CALL cuEventSynchronize(CudaEvent) {
 }
 FAKE_CALL cuEventElapsedTime(float* milliseconds, CudaEvent start, CudaEvent end) {
   FAKE_ENTER;
-  const auto spent = object<FakeEvent>(end)->time - object<FakeEvent>(start)->time;
-  *milliseconds = std::chrono::duration<float, std::milli>(spent).count();
+  const FakeEvent& from = *object<FakeEvent>(start);
+  const FakeEvent& to = *object<FakeEvent>(end);
+  *milliseconds = state.has_clock()
+                      ? static_cast<float>((to.device_us - from.device_us) / 1000)
+                      : std::chrono::duration<float, std::milli>(to.time - from.time).count();
   return 0;
 }
 
@@ -140,8 +144,7 @@ FAKE_CALL cuGraphInstantiateWithFlags(CudaGraphExec* exec, CudaGraph graph, unsi
 }
 FAKE_CALL cuGraphLaunch(CudaGraphExec exec, Stream) {
   FAKE_ENTER;
-  const auto& launches = object<FakeGraph>(exec)->launches;
-  state.launched.insert(state.launched.end(), launches.begin(), launches.end());
+  for (const FakeLaunch& launch : object<FakeGraph>(exec)->launches) state.execute(launch);
   return 0;
 }
 FAKE_CALL cuGraphDestroy(CudaGraph graph) {

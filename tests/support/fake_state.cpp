@@ -41,6 +41,22 @@ FakeState::FakeState() {
   reset(devices_from(std::getenv("FAKE_CUDA_DEVICES")));
   if (const char* version = std::getenv("FAKE_CUDA_VERSION")) version_ = std::atoi(version);
   read_failures(std::getenv("FAKE_CUDA_FAIL"));
+  read_block_us(std::getenv("FAKE_CUDA_BLOCK_US"));
+}
+
+void FakeState::read_block_us(const char* text) {
+  std::map<std::uint64_t, double> us;
+  for (const char* at = text; at != nullptr && *at != 0;) {
+    char* end = nullptr;
+    const std::uint64_t threads = std::strtoull(at, &end, 10);
+    if (*end == '=') us[threads] = std::strtod(end + 1, &end);
+    at = *end == ',' ? end + 1 : nullptr;
+  }
+  if (us.empty()) return;
+  us_of_ = [us](const FakeLaunch& launch) {
+    const auto found = us.find(volume(launch.block));
+    return found != us.end() ? found->second : 0.0;
+  };
 }
 
 void FakeState::read_failures(const char* text) {
@@ -137,6 +153,22 @@ CudaResult FakeState::enter_unsafe(const char* call) {
   return enter(call);
 }
 
+void FakeState::set_launch_us(std::function<double(const FakeLaunch&)> us_of) {
+  const std::scoped_lock lock(mutex);
+  us_of_ = std::move(us_of);
+}
+
+void FakeState::set_clock_mhz(unsigned mhz, unsigned long long reasons) {
+  const std::scoped_lock lock(mutex);
+  clock_mhz = mhz;
+  throttle_reasons = reasons;
+}
+
+void FakeState::execute(const FakeLaunch& launch) {
+  launched.push_back(launch);
+  if (us_of_ != nullptr) now_us_ += us_of_(launch);
+}
+
 FakeContext* FakeState::make_context(int device) {
   contexts.push_back(std::make_unique<FakeContext>(FakeContext{++last_id_, device, true}));
   return contexts.back().get();
@@ -158,8 +190,8 @@ CudaResult FakeState::record(const FakeFunction& function, FakeLaunch launch, vo
     launch.params.assign(first, first + image.params_bytes);
   }
   const auto capture = captures.find(launch.stream);
-  auto& into = capture == captures.end() ? launched : capture->second.launches;
-  into.push_back(std::move(launch));
+  if (capture == captures.end()) execute(launch);
+  else capture->second.launches.push_back(std::move(launch));
   return kCudaSuccess;
 }
 

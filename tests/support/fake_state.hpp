@@ -54,6 +54,8 @@ class FakeState final : public FakeCuda {
   int capture_mode() const override;
   int libraries() const override;
   int live_allocations() const override;
+  void set_launch_us(std::function<double(const FakeLaunch&)> us_of) override;
+  void set_clock_mhz(unsigned mhz, unsigned long long throttle_reasons) override;
 
   // Counts a call. Returns: the failure that a test asked for, or success.
   CudaResult enter(const char* call);
@@ -63,6 +65,10 @@ class FakeState final : public FakeCuda {
   // Records a launch into its stream's capture, if there is one, or as done.
   CudaResult record(const FakeFunction& function, FakeLaunch launch, void** arguments);
   int version() const { return version_; }
+  // Lets the device do what was launched: its clock goes on.
+  void execute(const FakeLaunch& launch);
+  bool has_clock() const { return us_of_ != nullptr; }
+  double now_us() const { return now_us_; }
 
   // Of the calling thread; no lock.
   static std::vector<FakeContext*>& context_stack();
@@ -78,6 +84,8 @@ class FakeState final : public FakeCuda {
   std::map<Stream, FakeCapture> captures;
   std::vector<FakeLaunch> launched;
   std::set<void*> allocations;
+  unsigned clock_mhz = 1980;
+  unsigned long long throttle_reasons = 0;
 
  private:
   struct Failure {
@@ -86,9 +94,12 @@ class FakeState final : public FakeCuda {
   };
   FakeState();
   void read_failures(const char* text);
+  void read_block_us(const char* text);
 
   int version_ = 13'000;
   std::uint64_t last_id_ = 0;
+  std::function<double(const FakeLaunch&)> us_of_;
+  double now_us_ = 0;
   std::map<std::string, Failure> failures_;
   std::map<std::string, int> calls_;
 };

@@ -3,6 +3,7 @@ set(CUBINET_FAKE_CUDA
   fake_driver.cpp
   fake_driver_memory.cpp
   fake_image.cpp
+  fake_nvml.cpp
   fake_queries.cpp
   fake_state.cpp
 )

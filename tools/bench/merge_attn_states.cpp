@@ -4,17 +4,16 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <memory>
 #include <random>
 #include <string>
 
-#include "bench/device_timer.hpp"
 #include "bench/templates/quantize_e4m3/params.h"
 #include "bench/templates/quantize_e4m3_groups/params.h"
 #include "jit/kernels/merge_attn_states.hpp"
-#include "kernels/reference/element.hpp"
+#include "kernels/random_pool.hpp"
 #include "kernels/reference/merge_attn_states.hpp"
+#include "load/device_timer.hpp"
 
 namespace jit::inline v1 {
 namespace {
@@ -49,49 +48,6 @@ struct Point {
   }
   // Device memory of one OperandSet.
   std::size_t set_bytes() const { return fused_bytes() + input_bytes() + fused_bytes(); }
-};
-
-// Random values like attention outputs and LSEs; one draw serves all buffers, from other offsets.
-class RandomPool {
- public:
-  explicit RandomPool(DType type, std::uint64_t seed) : type_(type) {
-    std::mt19937_64 engine(seed);
-    std::normal_distribution<float> normal;
-    std::uniform_int_distribution<int> percent(0, 99);
-    values_.resize(kElements * bytes_of(type));
-    lses_.resize(kElements);
-    for (std::size_t i = 0; i < kElements; ++i) {
-      reference::store_element(type, values_.data(), i, static_cast<double>(normal(engine)));
-      // Five in a hundred rows have an empty side, as in the public benchmark of this kernel.
-      lses_[i] = percent(engine) < 5 ? std::numeric_limits<float>::infinity() : normal(engine);
-    }
-  }
-  void fill_values(DeviceBuffer& buffer, std::size_t salt) const {
-    fill(buffer, std::as_bytes(std::span(values_)), salt * 16 * bytes_of(type_));
-  }
-  void fill_lses(DeviceBuffer& buffer, std::size_t salt) const {
-    fill(buffer, std::as_bytes(std::span(lses_)), salt * sizeof(float));
-  }
-
- private:
-  static constexpr std::size_t kElements = std::size_t{1} << 20;
-
-  static void fill(DeviceBuffer& buffer, std::span<const std::byte> pool, std::size_t offset) {
-    std::vector<std::byte> bytes(buffer.size_bytes());
-    for (std::size_t done = 0; done < bytes.size();) {
-      offset %= pool.size();
-      const std::size_t count = std::min(pool.size() - offset, bytes.size() - done);
-      std::copy_n(pool.begin() + static_cast<std::ptrdiff_t>(offset), count,
-                  bytes.begin() + static_cast<std::ptrdiff_t>(done));
-      done += count;
-      offset = 0;
-    }
-    buffer.upload(bytes);
-  }
-
-  DType type_;
-  std::vector<std::byte> values_;
-  std::vector<float> lses_;
 };
 
 // The operands of one call, and as many bytes again for the driver's copy.

@@ -1,7 +1,6 @@
 set(CUBINET_SOURCES_BENCH
     bare_compile.cpp
     child_process.cpp
-    device_timer.cpp
     farm.cpp
     merge_attn_states.cpp
     never_wait.cpp

@@ -133,8 +133,7 @@ class MergeAttnStatesProblem final : public TuningProblem {
         pool_(shape_.type, request.seed),
         random_(request.seed) {
     const std::size_t enough = (request.rotate_bytes + shape_.bytes() - 1) / shape_.bytes();
-    const std::size_t count =
-        std::clamp<std::size_t>(enough, 1, TuningProblemRequest::kMaxSets);
+    const std::size_t count = std::clamp<std::size_t>(enough, 1, TuningProblemRequest::kMaxSets);
     const StreamOwner stream(driver);
     for (std::size_t i = 0; i < count; ++i) {
       sets_.push_back(std::make_unique<OperandSet>(driver, shape_));
@@ -262,9 +261,8 @@ std::string MergeAttnStatesProblem::judge(const std::vector<std::uint32_t>& toke
   problem.num_tokens = static_cast<std::uint32_t>(tokens.size());
   problem.num_heads = static_cast<std::uint32_t>(shape_.heads);
   problem.head_size = static_cast<std::uint32_t>(shape_.head_size);
-  problem.num_context_tokens = static_cast<std::uint32_t>(
-      std::count_if(tokens.begin(), tokens.end(),
-                    [&](std::uint32_t token) { return token < shape_.context; }));
+  problem.num_context_tokens = static_cast<std::uint32_t>(std::count_if(
+      tokens.begin(), tokens.end(), [&](std::uint32_t token) { return token < shape_.context; }));
   problem.input_head_stride = problem.output_head_stride = problem.head_size;
   problem.output_scale = kScale;
   problem.group_size = static_cast<std::uint32_t>(shape_.group);
@@ -279,10 +277,11 @@ std::string MergeAttnStatesProblem::judge(const std::vector<std::uint32_t>& toke
       reference::check_merge(problem, got.data(), shape_.has_lse ? got_lse.data() : nullptr,
                              shape_.group != 0 ? got_scales.data() : nullptr);
   if (check.passed(problem)) return {};
-  return fmt::format("{} of {} elements, {} LSEs and {} scales are wrong, {} identical; of the {} "
-                     "tokens judged: {}",
-                     check.wrong, check.elements, check.wrong_lse, check.wrong_scales,
-                     check.identical, tokens.size(), check.first_failure);
+  return fmt::format(
+      "{} of {} elements, {} LSEs and {} scales are wrong, {} identical; of the {} "
+      "tokens judged: {}",
+      check.wrong, check.elements, check.wrong_lse, check.wrong_scales, check.identical,
+      tokens.size(), check.first_failure);
 }
 
 }  // namespace

@@ -91,9 +91,12 @@ Unit Runtime::Impl::render(const Signature& signature, Arch arch, Debug debug) {
 }
 
 Arch Runtime::Impl::arch_for(const Signature& signature, std::size_t capability) {
+  return arch_for(signature, devices_.capability(capability));
+}
+
+Arch Runtime::Impl::arch_for(const Signature& signature, ComputeCapability gpu) {
   const auto location = source_.toolchain(devices_.driver().version());
   const Target target = signature.tmpl->target;
-  const ComputeCapability gpu = devices_.capability(capability);
   Arch arch = choose_arch(target, gpu, std::nullopt);
   if (location) arch = best_arch(target, gpu, location->id.release).value_or(arch);
   check_capability(*signature.tmpl, arch);

@@ -66,6 +66,8 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   Counts counts() const;
 
  private:
+  friend class RuntimeCandidates;  // a tuner's way to compile and load
+
   // The kernel if it is in memory, and the request's group; takes no lock, allocates nothing, never
   // waits.
   struct InMemory {
@@ -116,6 +118,7 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   // make_unit, as a span.
   Unit render(const Signature& signature, Arch arch, Debug debug);
   Arch arch_for(const Signature& signature, std::size_t capability);
+  Arch arch_for(const Signature& signature, ComputeCapability gpu);
   std::unique_ptr<detail::LoadedKernel> load(const Unit& unit, const Artifact& artifact);
   // An entry that the driver takes; one that it refuses because its bytes are broken is a miss.
   // `miss`, if empty, gets the name of a miss.
@@ -132,6 +135,8 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   void require_keepable(const Unit& unit, std::string_view miss);
   LoadResult try_load(const Unit& unit, const Artifact& artifact);
   Kernel ready(detail::LoadedKernel& kernel, const KernelOptions& options);
+  // Appends the record to the cache's. That it cannot be is a warning.
+  void keep(const TuningRecord& record);
 
   RuntimeOptions options_;
   Logger logger_;

@@ -29,7 +29,10 @@ set(CUBINET_SOURCES_RUNTIME
     template_registry.cpp
     tiers.cpp
     trace.cpp
+    tune.cpp
     tuner.cpp
+    tuner_bench.cpp
     tuning_problems.cpp
+    variant_clock.cpp
     warm_up.cpp
     worker.cpp)

@@ -18,8 +18,8 @@ void VariantClock::add(std::size_t variant, const Kernel& kernel) {
   Timed timed;
   for (const auto& problem : problems_) {
     timed.graphs.push_back(capture_calls(
-        driver_, stream_,
-        [&](std::size_t call) { problem->launch(kernel, call, stream_.get()); }, problem->sets()));
+        driver_, stream_, [&](std::size_t call) { problem->launch(kernel, call, stream_.get()); },
+        problem->sets()));
     // The first run uploads the graph.
     timed.graphs.back().launch(stream_.get());
   }
@@ -47,6 +47,10 @@ std::vector<std::vector<double>> VariantClock::sample(std::span<const std::size_
   }
   for (const std::size_t variant : variants) ++timed_.at(variant).samples;
   return samples;
+}
+
+void VariantClock::launch(std::size_t variant, std::size_t size) const {
+  timed_.at(variant).graphs[size].launch(stream_.get());
 }
 
 double VariantClock::ms_per_sample(std::size_t variant) const {

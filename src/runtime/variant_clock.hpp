@@ -31,6 +31,8 @@ class VariantClock final : public VariantTimer {
   void add(std::size_t variant, const Kernel& kernel);
 
   std::vector<std::vector<double>> sample(std::span<const std::size_t> variants) override;
+  // Launches as for a sample, once, and takes no time.
+  void launch(std::size_t variant, std::size_t size) const;
 
   // Whose clocks are watched between samples.
   void watch(DeviceWatch& watch) noexcept { watch_ = &watch; }

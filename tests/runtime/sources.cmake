@@ -32,5 +32,6 @@ set(CUBINET_TESTS_RUNTIME
     story_test.cpp
     template_registry_test.cpp
     trace_test.cpp
+    tune_test.cpp
     try_get_test.cpp
     warm_up_test.cpp)

@@ -14,8 +14,7 @@ namespace jit::test {
 
 // Returns: what write_pack returns.
 inline std::string write_entries(const std::filesystem::path& path,
-                                 const std::vector<Entry>& entries,
-                                 std::string_view tuning = {}) {
+                                 const std::vector<Entry>& entries, std::string_view tuning = {}) {
   std::vector<PackItem> items;
   for (const Entry& entry : entries) {
     PackItem item{entry, static_cast<std::uint32_t>(entry.artifact.cubin.size()),

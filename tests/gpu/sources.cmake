@@ -23,4 +23,5 @@ set(CUBINET_TESTS_GPU
   restart_test.cpp
   test_templates.cpp
   threads_test.cpp
+  tune_test.cpp
 )

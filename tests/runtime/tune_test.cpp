@@ -204,7 +204,8 @@ TEST_CASE("a variant that is wrong only when launched back to back cannot win ei
   scene.behaviours[{32, 1}] = {1, "", "token 3 is 7, expected 8", ""};
   scene.behaviours[{32, 2}] = {2, "", "token 4 is 7, expected 8", ""};
   const TuningRecord record = scene.tune_decode();
-  CHECK(record.set == tunables(32, 3));
+  // Of the two that are fastest now, and equal, the untuned one.
+  CHECK(record.set == tunables(64, 1));
   CHECK(variant_in(record, 32, 1).verdict == TuningVerdict::kWrong);
   CHECK(variant_in(record, 32, 2).verdict == TuningVerdict::kWrong);
   CHECK(variant_in(record, 32, 2).times.size() == 2);

@@ -97,6 +97,12 @@ cubinet_check(
 set_tests_properties("project: the README's page from recording to frozen image runs"
                      PROPERTIES ENVIRONMENT "${CUBINET_TEST_ENVIRONMENT}")
 
+cubinet_check("project: the README's page on tuning runs" cpu 300
+              Python3::Interpreter "${tools}/check_page.py" --tuning
+              --command "$<TARGET_FILE_DIR:cubinet>")
+set_tests_properties("project: the README's page on tuning runs"
+                     PROPERTIES ENVIRONMENT "${CUBINET_TEST_ENVIRONMENT}")
+
 if(CUBINET_INSTALL)
   cubinet_check(
     "project: an installed package builds and runs a consumer" cpu 300

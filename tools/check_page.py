@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Runs every command of the README's page "From recording to a frozen image".
+"""Runs the commands of the README's pages: its sh blocks. Blocks that need a GPU are bash blocks.
 
 usage: check_page.py --driver LIBCUDA --command DIR -- COMMAND...
-           LIBCUDA stands in for the CUDA driver, DIR holds cubinet, and COMMAND builds the README's
-           first C++ program, SOURCE, as PROGRAM: the page's ./engine
+           "From recording to a frozen image". LIBCUDA stands in for the CUDA driver, DIR holds
+           cubinet, and COMMAND builds the README's first C++ program, SOURCE, as PROGRAM: the
+           page's ./engine
+       check_page.py --tuning --command DIR
+           "Tuning", on a machine without a GPU
        check_page.py --self-test
 """
 
@@ -17,15 +20,16 @@ from pathlib import Path
 from check_docs import first_program
 
 TITLE = "From recording to a frozen image"
+TUNING = "Tuning"
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def blocks_of(readme):
+def blocks_of(readme, title=TITLE):
     """The commands of the page, block by block."""
-    match = re.search(rf"^## {TITLE}\n(.*?)(?=^## |\Z)", readme, re.MULTILINE | re.DOTALL)
+    match = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", readme, re.MULTILINE | re.DOTALL)
     blocks = BLOCK.findall(match.group(1)) if match else []
     if not blocks:
-        sys.exit(f"check page: README.md has no page \"{TITLE}\" with commands")
+        sys.exit(f"check page: README.md has no page \"{title}\" with commands")
     return blocks
 
 
@@ -77,6 +81,30 @@ def expect(folder, said):
         assert text in said, f"{text!r} is not in\n{said}"
 
 
+def check_tuning(root, commands):
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    blocks = blocks_of(readme, TUNING)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "home").mkdir()
+        environment = environment_of(folder, "/no/such/libcuda.so", commands)
+        said = "".join(run(block, folder, environment) for block in blocks)
+        for text in ("20 variants, 20 worth timing", "untuned choice of phase=decode", "OCCUPANCY",
+                     "num_tokens"):
+            assert text in said, f"{text!r} is not in\n{said}"
+        # Nothing is compiled twice, and the options of what needs a GPU are those that there are.
+        again = run(blocks[1], folder, environment)
+        assert "20 kernels: 0 compiled, 20 found" in again, again
+        page = re.search(rf"^## {TUNING}\n(.*?)(?=^## )", readme, re.MULTILINE | re.DOTALL).group(1)
+        measured = re.findall(r"^```bash\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+        assert measured, "the page measures nothing"
+        for block in measured:
+            result = subprocess.run(["bash", "-c", block], cwd=folder, env=environment, check=False,
+                                    capture_output=True, text=True)
+            assert result.returncode == 1 and "no GPU at hand" in result.stderr, result.stderr
+    print(f"check page: {len(blocks)} blocks of commands are fine")
+
+
 def self_test():
     page = f"## {TITLE}\n```sh\nfalse | true\n```\n## Next\n```sh\ntrue\n```\n"
     assert blocks_of(page) == ["false | true\n"]
@@ -101,6 +129,8 @@ def main():
     words = sys.argv[1:]
     if words == ["--self-test"]:
         self_test()
+    elif len(words) == 3 and words[:2] == ["--tuning", "--command"]:
+        check_tuning(Path(__file__).resolve().parent.parent, words[2])
     elif len(words) > 5 and words[0] == "--driver" and words[2] == "--command" and words[4] == "--":
         check(Path(__file__).resolve().parent.parent, words[1], words[3], words[5:])
     else:

@@ -34,5 +34,6 @@ set(CUBINET_SOURCES_RUNTIME
     tuner_bench.cpp
     tuning_problems.cpp
     variant_clock.cpp
+    variant_facts.cpp
     warm_up.cpp
     worker.cpp)

@@ -34,4 +34,5 @@ set(CUBINET_TESTS_RUNTIME
     trace_test.cpp
     tune_test.cpp
     try_get_test.cpp
+    variant_facts_test.cpp
     warm_up_test.cpp)

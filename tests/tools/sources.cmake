@@ -31,4 +31,5 @@ set(CUBINET_TESTS_TOOLS
     toolchains_policy_test.cpp
     toolchains_preset_test.cpp
     toolchains_refusal_test.cpp
+    tune_test.cpp
     work_queue_test.cpp)

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "jit/error.hpp"
+
 namespace jit::inline v1 {
 
 using nlohmann::ordered_json;
@@ -31,6 +33,13 @@ Json Json::object(std::initializer_list<Member> members) {
 Json Json::array() {
   Json json;
   *json.value_ = ordered_json::array();
+  return json;
+}
+
+Json Json::parse(std::string_view text) {
+  Json json;
+  *json.value_ = ordered_json::parse(text, nullptr, false);
+  if (json.value_->is_discarded()) throw Error(ErrorCode::kInternal, "read JSON: it is none");
   return json;
 }
 

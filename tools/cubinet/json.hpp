@@ -43,6 +43,9 @@ class Json {
     return json;
   }
 
+  // A document that the library wrote. Errors: kInternal for anything else.
+  static Json parse(std::string_view text);
+
   // Requires: an object. Returns: this.
   Json& set(std::string_view key, Json value);
   // Requires: an array. Returns: this.

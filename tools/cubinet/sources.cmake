@@ -16,6 +16,7 @@ set(CUBINET_SOURCES_CUBINET
     doctor/doctor_report.cpp
     doctor/doctor_verb.cpp
     precompile/domain.cpp
+    precompile/farm_options.cpp
     doctor/examination.cpp
     explain/explain_verb.cpp
     explain/explanation_text.cpp
@@ -55,6 +56,13 @@ set(CUBINET_SOURCES_CUBINET
     precompile/stop_signals.cpp
     template_text.cpp
     template_tuning_text.cpp
+    tune/measured_text.cpp
+    tune/record_output.cpp
+    tune/static_text.cpp
+    tune/static_tuning.cpp
+    tune/tune_verb.cpp
+    tune/tuning_plan.cpp
+    tune/tuning_words.cpp
     templates_verb.cpp
     text.cpp
     precompile/work_message.cpp

@@ -12,6 +12,7 @@
   VERB(precompile_worker) \
   VERB(record_merge)      \
   VERB(record_show)       \
+  VERB(tune)              \
   VERB(explain)           \
   VERB(pack_create)       \
   VERB(pack_ls)           \

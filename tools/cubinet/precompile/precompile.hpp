@@ -20,7 +20,7 @@ namespace jit::inline v1 {
 struct FarmOptions {
   FarmWish wish;
   std::chrono::milliseconds timeout{0};  // per kernel; 0: none
-  bool refusals = false;                 // see WorkManner
+  Refusals refusals = Refusals::kNone;
 };
 
 // Fills one outcome per job: first what the cache has, then what workers compile. A kernel that
@@ -70,7 +70,7 @@ class Precompile final : private PoolClient {
   std::vector<KernelOutcome> outcomes_;
   std::vector<std::optional<Clock::time_point>> postponed_;  // since when
   std::vector<std::size_t> misses_;                          // jobs, by order
-  bool refusals_ = false;
+  Refusals refusals_ = Refusals::kNone;
   std::size_t workers_ = 0;
   int stopped_by_ = 0;
 };

@@ -5,7 +5,7 @@
 #include <csignal>
 #include <cstring>
 
-#include "base/quantity.hpp"
+#include "cubinet/precompile/farm_options.hpp"
 #include "cubinet/precompile/precompile.hpp"
 #include "cubinet/precompile/precompile_plan.hpp"
 #include "cubinet/precompile/precompile_progress.hpp"
@@ -18,27 +18,7 @@
 namespace jit::inline v1 {
 namespace {
 
-constexpr int kMaxJobs = 1024;
 constexpr int kDefaultLimit = 1000;
-constexpr const char* kDefaultTimeout = "120s";
-
-std::uint64_t size_option(const char* option, const std::string& text) {
-  const auto size = parse_size(text);
-  if (!size || *size == 0) {
-    throw UsageError(fmt::format("{} {}: expected a size such as 512MiB", option, text));
-  }
-  return *size;
-}
-
-std::chrono::seconds parse_timeout(const std::string& text) {
-  if (text == "none") return std::chrono::seconds(0);
-  const auto timeout = parse_duration(text);
-  if (!timeout || timeout->count() == 0) {
-    throw UsageError(
-        fmt::format("--timeout {}: expected a duration such as 90s or 5m, or none", text));
-  }
-  return *timeout;
-}
 
 class PrecompileVerb final : public Verb {
  public:
@@ -78,11 +58,7 @@ class PrecompileVerb final : public Verb {
     arguments.add({"--arch", "Architectures (else those of the GPUs at hand)", "LIST"}, archs_);
     arguments.add({"--shard", "The i-th of n parts of the list, the same on every machine", "i/n"},
                   shard_);
-    arguments.add({"-j,--jobs", "Worker processes (else one per core)", "N"}, processes_);
-    arguments.add({"--memory", "Memory for all workers (else what is free)", "SIZE"}, memory_);
-    arguments.add({"--memory-per-worker", "Memory that a worker may need (else 512MiB)", "SIZE"},
-                  memory_per_worker_);
-    arguments.add({"--timeout", "For one kernel (else 120s)", "DURATION|none"}, timeout_);
+    farm_.declare(arguments);
     arguments.add({"--debug", "none, lineinfo or full", "KIND"}, debug_);
     arguments.add_json(json_);
   }
@@ -108,17 +84,8 @@ class PrecompileVerb final : public Verb {
 
  private:
   FarmOptions farm_options() const {
-    if (processes_ < 0 || processes_ > kMaxJobs) {
-      throw UsageError(fmt::format("-j {}: expected 1 to {}", processes_, kMaxJobs));
-    }
-    FarmOptions options;
-    options.wish.jobs = static_cast<std::size_t>(processes_);
-    if (!memory_.empty()) options.wish.memory = size_option("--memory", memory_);
-    if (!memory_per_worker_.empty()) {
-      options.wish.memory_per_worker = size_option("--memory-per-worker", memory_per_worker_);
-    }
-    options.timeout = parse_timeout(timeout_);
-    options.refusals = request_.all;
+    FarmOptions options = farm_.options();
+    options.refusals = request_.all ? Refusals::kAsserts : Refusals::kNone;
     return options;
   }
 
@@ -172,12 +139,9 @@ class PrecompileVerb final : public Verb {
   PlanRequest request_;
   std::vector<std::string> archs_;
   std::string shard_ = "1/1";
-  std::string memory_;
-  std::string memory_per_worker_;
-  std::string timeout_ = kDefaultTimeout;
+  FarmArguments farm_;
   std::string debug_ = "none";
   int limit_ = kDefaultLimit;
-  int processes_ = 0;
   bool json_ = false;
 };
 

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "runtime/runtime_impl.hpp"
+#include "runtime/variant_facts.hpp"
 #include "signature/values.hpp"
 
 namespace jit::inline v1 {
@@ -26,9 +27,21 @@ KernelState parse_state(const std::string& text) {
 }
 
 // The compiler's own words for a static_assert that does not hold.
-bool is_refusal(const Error& error) {
+bool is_failed_assert(const Error& error) {
   return error.code() == ErrorCode::kCompileFailed &&
          std::string_view(error.what()).find("static assertion failed") != std::string_view::npos;
+}
+
+bool is_refused(const Error& error, Refusals refusals) {
+  if (refusals == Refusals::kNone) return false;
+  return is_failed_assert(error) || (refusals == Refusals::kAll && is_refusal(error));
+}
+
+Refusals refusals_of(int number) {
+  if (number < 0 || number > static_cast<int>(Refusals::kAll)) {
+    throw std::runtime_error("read an order: no such refusals");
+  }
+  return static_cast<Refusals>(number);
 }
 
 // A combination that is refused by design leaves nothing to be looked into.
@@ -68,7 +81,7 @@ std::string encode(const KernelJob& job, const WorkManner& manner) {
                   {"debug", std::string(name_of(job.debug))},
                   {"constants", std::move(constants)},
                   {"wait", manner.wait},
-                  {"refusals", manner.refusals}});
+                  {"refusals", static_cast<int>(manner.refusals)}});
 }
 
 WorkOrder decode_order(const std::string& line) {
@@ -77,7 +90,7 @@ WorkOrder decode_order(const std::string& line) {
                   message.at("arch"),
                   message.at("debug"),
                   {},
-                  {message.at("wait"), message.at("refusals")}};
+                  {message.at("wait"), refusals_of(message.at("refusals"))}};
   for (const json& constant : message.at("constants")) {
     order.constants.emplace_back(constant.at(0), constant.at(1));
   }
@@ -153,7 +166,7 @@ KernelOutcome precompile_here(Runtime& runtime, const KernelJob& job, const Work
     if (report) outcome.report = std::move(*report);
     return outcome;
   } catch (const Error& error) {
-    return manner.refusals && is_refusal(error) ? refusal(error) : failure(error);
+    return is_refused(error, manner.refusals) ? refusal(error) : failure(error);
   } catch (const std::exception& error) {
     return failure(ErrorCode::kInternal, error.what());
   }

@@ -16,7 +16,7 @@ enum class KernelState : std::uint8_t {
   kHit,
   kCompiled,
   kFailed,
-  kRefused,  // a static_assert of the template does not want it; only where that is no failure
+  kRefused,  // it does not compile; only where that is no failure, see Refusals
   kBusy,     // another process is at it; only between worker and command
   kNotDone,  // the command was stopped before
 };
@@ -34,10 +34,17 @@ struct KernelOutcome {
   std::string reproduction;
 };
 
+// What is kRefused, and no failure.
+enum class Refusals : std::uint8_t {
+  kNone,
+  kAsserts,  // what a static_assert of the template refuses
+  kAll,      // whatever the compiler, or the manifest, says no to
+};
+
 // How a job is to be done.
 struct WorkManner {
-  bool wait = true;       // for another process that is at it; else that is kBusy
-  bool refusals = false;  // kRefused is what a static_assert refuses; else that is a failure
+  bool wait = true;  // for another process that is at it; else that is kBusy
+  Refusals refusals = Refusals::kNone;
 };
 
 // A job as a worker reads it.

@@ -1,0 +1,178 @@
+// The tuning problem of merge_attn_states on a fake device, whose memory is the host's: what the
+// template's own text writes is right, and whatever else is there is found.
+#include <catch2/catch_test_macros.hpp>
+#include <cstring>
+#include <memory>
+
+#include "kernels/emulation/warp.hpp"
+#include "kernels/merge_attn_states_tuning.hpp"
+#include "load/device_memory.hpp"
+#include "load/loaded_kernel.hpp"
+#include "merge_attn_states/merge_attn_states.cuh"
+#include "support/fake_driver.hpp"
+
+namespace jit::test {
+namespace {
+
+namespace device = cubinet::merge_attn_states;
+using testing::FakeCuda;
+using testing::FakeImage;
+
+// The names are the manifest's. NOLINTBEGIN(readability-identifier-naming)
+struct GroupConfig {
+  using INPUT_TYPE = cubinet::bf16;
+  static constexpr int HEAD_SIZE = 128;
+  static constexpr bool USE_FP8_OUTPUT = true;
+  static constexpr int FP8_GROUP_SIZE = 64;
+  static constexpr bool USE_UE8M0_SCALES = false;
+  static constexpr bool HAS_OUTPUT_LSE = true;
+  static constexpr bool PROGRAMMATIC_DEPENDENT_LAUNCH = false;
+  static constexpr int THREADS = 128;
+  static constexpr bool KEEP_IN_L1 = false;
+};
+// NOLINTEND(readability-identifier-naming)
+
+class Bench {
+ public:
+  Bench() : fake_(FakeCuda::of(JIT_TEST_FAKE_CUDA)) {
+    fake_.reset();
+    driver_ = Driver::open(JIT_TEST_FAKE_CUDA, nullptr);
+    REQUIRE(driver_);
+    driver_->ensure_context();
+    stream_ = std::make_unique<StreamOwner>(*driver_);
+    FakeImage image;
+    image.params_bytes = sizeof(device::Params);
+    Artifact artifact;
+    artifact.arch = {9, 0, 'a'};
+    artifact.toolchain.release = {13, 0};
+    artifact.symbol = image.symbol;
+    artifact.cubin = testing::make_fake_image(image);
+    KernelInfo info;
+    info.params_bytes = image.params_bytes;
+    info.constants = {{"THREADS", 128}};
+    loaded_ = load_kernel(*driver_, artifact, info).kernel;
+    REQUIRE(loaded_);
+  }
+
+  std::unique_ptr<TuningProblem> problem(const std::vector<Constant>& shape,
+                                         const std::vector<Size>& sizes,
+                                         std::size_t rotate_bytes = 0) {
+    TuningProblemRequest request;
+    request.shape = shape;
+    request.sizes = sizes;
+    request.seed = 7;
+    request.rotate_bytes = rotate_bytes;
+    return make_merge_attn_states_problem(*driver_, request);
+  }
+  // What the launch was given.
+  device::Params launch(TuningProblem& problem, std::size_t set) {
+    problem.launch(loaded_->view(), set, stream());
+    device::Params params;
+    const auto launches = fake_.launches();
+    REQUIRE(launches.back().params.size() == sizeof params);
+    std::memcpy(&params, launches.back().params.data(), sizeof params);
+    return params;
+  }
+  Stream stream() const { return stream_->get(); }
+
+ private:
+  FakeCuda& fake_;
+  std::unique_ptr<Driver> driver_;
+  std::unique_ptr<StreamOwner> stream_;
+  std::unique_ptr<detail::LoadedKernel> loaded_;
+};
+
+void run(const device::Params& params) {
+  const device::Tile tile{GroupConfig::HEAD_SIZE, 2, GroupConfig::THREADS};
+  const unsigned blocks = device::blocks_of(tile, params.num_tokens, params.num_heads.divisor);
+  for (unsigned block = 0; block < blocks; ++block) {
+    Warp::block_index().x = block;
+    for (unsigned thread = 0; thread < tile.threads; thread += kLanes) {
+      Warp::run(thread, [&] { device::run<GroupConfig>(params); });
+    }
+  }
+}
+
+const std::vector<Constant> kGroups{{"HEAD_SIZE", 128},       {"INPUT_TYPE", bf16},
+                                    {"USE_FP8_OUTPUT", true}, {"FP8_GROUP_SIZE", 64},
+                                    {"HAS_OUTPUT_LSE", true}, {"USE_UE8M0_SCALES", false}};
+
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST_CASE("a right launch passes, and each output that is wrong is found", "[kernels][tune]") {
+  Bench bench;
+  const auto problem = bench.problem(
+      kGroups, {{"num_tokens", 6}, {"num_heads", 3}, {"num_context_tokens", 4}}, 20'000);
+  REQUIRE(problem->sets() == 2);
+  for (const std::size_t set : {0U, 1U}) {
+    problem->poison(set, bench.stream());
+    CHECK(problem->verify(set, bench.stream()) == "nobody wrote element 0 of the output");
+    const device::Params params = bench.launch(*problem, set);
+    CHECK(params.num_tokens == 6);
+    CHECK(params.num_context_tokens == 4);
+    run(params);
+    CHECK(problem->verify(set, bench.stream()).empty());
+
+    const auto is_found = [&](auto& value, auto wrong, std::string_view what) {
+      const auto right = value;
+      value = wrong;
+      const std::string found = problem->verify(set, bench.stream());
+      CAPTURE(found, what);
+      CHECK(has(found, what));
+      value = right;
+    };
+    auto* const codes = static_cast<std::uint8_t*>(params.output);
+    is_found(codes[5 * 3 * 128 + 77], static_cast<std::uint8_t>(codes[5 * 3 * 128 + 77] ^ 0x10),
+             "token 5, head 0");
+    is_found(codes[1000], std::uint8_t{0xFF}, "nobody wrote element 1000");
+    is_found(params.output_group_scales[9], params.output_group_scales[9] * 1.01F, "scale");
+    is_found(params.output_lse[7], params.output_lse[7] + 1, "LSE");
+    CHECK(problem->verify(set, bench.stream()).empty());
+  }
+}
+
+TEST_CASE("of a large problem some tokens are judged, and every element was written",
+          "[kernels][tune]") {
+  Bench bench;
+  const std::vector<Constant> shape{{"HEAD_SIZE", 128}, {"INPUT_TYPE", f32}};
+  constexpr std::size_t kTokens = 1000;
+  constexpr std::size_t kRow = std::size_t{8} * 128;
+  const auto problem =
+      bench.problem(shape, {{"num_tokens", kTokens}, {"num_heads", 8}, {"num_context_tokens", 0}});
+  CHECK(problem->sets() == 1);
+  CHECK(problem->bytes() == 4 * (3 * kTokens * kRow + 2 * kTokens * 8));
+  const device::Params params = bench.launch(*problem, 0);
+  // Without a prefix the suffix is copied.
+  std::memcpy(params.output, params.suffix_output, kTokens * kRow * sizeof(float));
+  CHECK(problem->verify(0, bench.stream()).empty());
+  auto* const values = static_cast<float*>(params.output);
+  for (const std::size_t token : {std::size_t{0}, kTokens - 1}) {
+    float& value = values[token * kRow + 5];
+    value += 1;
+    CHECK(has(problem->verify(0, bench.stream()), "of 262144 elements"));
+    value = static_cast<const float*>(params.suffix_output)[token * kRow + 5];
+  }
+  // Other tokens each time: half of them wrong are found.
+  for (std::size_t token = 1; token < kTokens; token += 2) values[token * kRow] += 1;
+  CHECK_FALSE(problem->verify(0, bench.stream()).empty());
+}
+
+TEST_CASE("there are as many sets as rotation takes, up to the most", "[kernels][tune]") {
+  Bench bench;
+  const std::vector<Size> sizes{{"num_tokens", 1}, {"num_heads", 1}};
+  CHECK(bench.problem(kGroups, sizes, 1)->sets() == 1);
+  CHECK(bench.problem(kGroups, sizes, std::size_t{1} << 30)->sets() ==
+        TuningProblemRequest::kMaxSets);
+  const auto problem = bench.problem(kGroups, sizes, std::size_t{1} << 30);
+  const device::Params first = bench.launch(*problem, 0);
+  const device::Params last = bench.launch(*problem, problem->sets() - 1);
+  CHECK(first.prefix_output != last.prefix_output);
+  CHECK(first.output != last.output);
+  CHECK(std::memcmp(first.prefix_output, last.prefix_output, 256) == 0);
+  CHECK_THROWS_AS(bench.problem(kGroups, {{"num_tokens", 0}}), Error);
+}
+
+}  // namespace
+}  // namespace jit::test

@@ -10,6 +10,7 @@
 #include "base/hex.hpp"
 #include "runtime/tuner_bench.hpp"
 #include "signature/recorded_request.hpp"
+#include "signature/tuning_digest.hpp"
 #include "tune/halving.hpp"
 #include "tune/space.hpp"
 
@@ -248,7 +249,7 @@ TuningRecord Tuner::record_of(const TuningCandidate& winner, const BucketSteps& 
   std::sort(record.buckets.begin(), record.buckets.end());
   record.arch = winner.arch.text();
   record.toolchain = winner.artifact->toolchain.release.text();
-  record.bundle = to_hex(job_.tmpl.bundle_sha256);
+  record.bundle = to_hex(tuning_digest(job_.tmpl));
   record.device = tuned_model(device_);
   std::vector<Constant> tuned;
   for (const Constant& constant : constants_of(signature, table::Role::kTunable)) {

@@ -16,6 +16,7 @@ set(CUBINET_SOURCES_SIGNATURE
     selection.cpp
     signature.cpp
     template_directory.cpp
+    tuning_digest.cpp
     tuning_evidence_json.cpp
     tuning_folder.cpp
     tuning_record_merge.cpp

@@ -113,13 +113,6 @@ void read_clocks(TuningEvidence& evidence, const json& from) {
   evidence.clock_mhz_high = count<std::uint32_t>(clocks[1], "clock_mhz");
 }
 
-bool bool_or(const json& object, const char* name, bool missing) {
-  const auto member = object.find(name);
-  if (member == object.end()) return missing;
-  if (!member->is_boolean()) refuse(name, "neither true nor false");
-  return member->get<bool>();
-}
-
 // Who draws the evidence indexes with what stands in it.
 void check(const TuningEvidence& evidence, std::span<const RecordedConstant> set) {
   const std::vector<TuningVariant>& variants = evidence.variants;
@@ -150,7 +143,6 @@ TuningEvidence evidence_of(const json& from, std::span<const RecordedConstant> s
   evidence.seconds = number_or_0(from, "seconds");
   evidence.device_ms = number_or_0(from, "device_ms");
   evidence.sweep_ms = number_or_0(from, "sweep_ms");
-  evidence.complete = bool_or(from, "complete", true);
   for (const auto& sizes : array_of(from, "sizes")) evidence.sizes.push_back(sizes_of(sizes));
   for (const auto& variant : array_of(from, "variants")) {
     evidence.variants.push_back(variant_of(variant));

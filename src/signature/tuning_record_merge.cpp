@@ -12,11 +12,16 @@ std::string thing_of(const TuningRecord& record) {
   TuningRecord thing = without_evidence(record);
   thing.set.clear();
   thing.evidence.at.clear();
+  thing.evidence.complete = true;
   return thing.text();
 }
 
 bool counts_before(const TuningRecord& a, const TuningRecord& b) {
+  if (a.evidence.complete != b.evidence.complete) return a.evidence.complete;
   if (a.evidence.at != b.evidence.at) return a.evidence.at > b.evidence.at;
+  if (a.evidence.variants.size() != b.evidence.variants.size()) {
+    return a.evidence.variants.size() > b.evidence.variants.size();
+  }
   return a.text() > b.text();
 }
 

@@ -137,6 +137,10 @@ TuningRecord choice_of(const json& document) {
   record.set = constants_of(object_of(document, "set"));
   if (record.set.empty()) throw LineSkip{"set is empty"};
   if (const auto at = document.find("at"); at != document.end()) record.evidence.at = time_of(*at);
+  if (const auto complete = document.find("complete"); complete != document.end()) {
+    if (!complete->is_boolean()) throw LineSkip{"complete is neither true nor false"};
+    record.evidence.complete = complete->get<bool>();
+  }
   return record;
 }
 
@@ -165,6 +169,7 @@ void add_evidence(TuningRecord& record, const json& document, std::string& why) 
   try {
     TuningEvidence read = evidence_of(*evidence, record.set);
     read.at = std::move(record.evidence.at);
+    read.complete = record.evidence.complete;
     record.evidence = std::move(read);
   } catch (const LineSkip& skip) {
     why = fmt::format("its evidence is none: {}", skip.reason);

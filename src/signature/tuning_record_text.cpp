@@ -72,7 +72,6 @@ ordered_json json_of(const TuningEvidence& evidence) {
   object["seconds"] = rounded(evidence.seconds, kTimeDigits);
   object["device_ms"] = rounded(evidence.device_ms, kTimeDigits);
   object["sweep_ms"] = rounded(evidence.sweep_ms, kTimeDigits);
-  object["complete"] = evidence.complete;
   object["sizes"] = ordered_json::array();
   for (const auto& sizes : evidence.sizes) object["sizes"].push_back(json_of(sizes));
   object["variants"] = ordered_json::array();
@@ -127,6 +126,7 @@ std::string TuningRecord::text() const {
                     {"memory_gib", device.memory_gib}};
   line["set"] = json_of(sorted(set));
   if (!evidence.at.empty()) line["at"] = evidence.at;
+  if (!evidence.complete) line["complete"] = false;
   // Last, so that whoever wants the choice alone can stop before it.
   if (!evidence.variants.empty()) line["evidence"] = json_of(evidence);
   return line_of(line);
@@ -136,6 +136,7 @@ TuningRecord without_evidence(const TuningRecord& record) {
   TuningRecord bare{record.name,   record.shape,  record.buckets, record.arch,     record.toolchain,
                     record.bundle, record.device, record.set,     TuningEvidence{}};
   bare.evidence.at = record.evidence.at;
+  bare.evidence.complete = record.evidence.complete;
   return bare;
 }
 

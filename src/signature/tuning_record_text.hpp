@@ -20,7 +20,8 @@ inline constexpr std::size_t kMaxTuningLineBytes = std::size_t{4} << 20;  // lon
 // How much of a line is wanted.
 enum class RecordPart : std::uint8_t {
   kWhole,
-  kChoice,  // without the evidence, but for its time: the cost of a long line is that of its head
+  kChoice,  // without the evidence, but for its time and completeness: the cost of a long line is
+            // that of its head
 };
 
 // Reads one line. Members that this version does not know are passed over.
@@ -45,10 +46,11 @@ std::vector<TuningLine> parse_tuning_records(std::string_view text, std::string_
 void sort_newest_first(std::vector<TuningLine>& lines);
 
 // One record for each thing that is tuned (all of a record but `set` and `evidence`), sorted by it:
-// the newest by evidence.at, then the greater line. The same whatever the order they came in.
+// a complete one before others, then the newest by evidence.at, then the one with more variants in
+// its evidence, then the greater line. The same whatever the order they came in.
 std::vector<TuningRecord> merge_tuning_records(std::vector<TuningRecord> records);
 
-// The record without what was seen while it was made, but for its time.
+// The record without what was seen while it was made, but for its time and completeness.
 TuningRecord without_evidence(const TuningRecord& record);
 
 // A shipped record as it would be read from a file. Requires: shipped.problem is empty.

@@ -10,6 +10,7 @@
 #include "jit/error.hpp"
 #include "signature/manifest.hpp"
 #include "signature/recorded_request.hpp"
+#include "signature/tuning_digest.hpp"
 #include "signature/values.hpp"
 
 namespace jit::inline v1 {
@@ -25,10 +26,11 @@ struct Misfit {
 }
 
 void check_bundle(const table::Template& tmpl, const table::Digest& bundle) {
-  if (bundle == tmpl.bundle_sha256) return;
+  const table::Digest now = tuning_digest(tmpl);
+  if (bundle == now) return;
   throw Misfit{RecordIssue::kOldBundle,
                fmt::format("it was measured with other device code (bundle {}, now {}); tune again",
-                           to_hex(bundle).substr(0, 12), to_hex(tmpl.bundle_sha256).substr(0, 12))};
+                           to_hex(bundle).substr(0, 12), to_hex(now).substr(0, 12))};
 }
 
 Arch arch_of(const table::Template& tmpl, std::string_view text) {

@@ -23,6 +23,7 @@ struct RecordView {
   std::span<const Constant> shape;
   std::span<const Constant> steps;  // labels, as text
   std::span<const Constant> set;
+  bool complete = true;
 };
 
 struct RecordFit {

@@ -7,6 +7,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/digest.hpp"
 #include "base/hex.hpp"
 #include "signature/values.hpp"
 #include "tune/record_fit.hpp"
@@ -86,12 +87,21 @@ void TuningTable::add(const table::Template& tmpl, const Offer& offer) {
   const auto same = std::find_if(rows.begin(), rows.end(), [&](const Row& row) {
     return row.arch == fit.arch && row.release == fit.release && row.device == record.device;
   });
+  if (same != rows.end() && !same->complete && record.complete) {
+    skipped_.push_back({std::string(same->place), std::string(tmpl.name), RecordIssue::kReplaced,
+                        fmt::format("it is not complete, and {} is", offer.place)});
+    *same = {fit.arch,      fit.release,
+             record.device, record.toolchain,
+             offer.place,   arena_.keep(std::move(fit.set)),
+             true};
+    return;
+  }
   if (same != rows.end()) {
     return skip(RecordIssue::kReplaced,
                 fmt::format("{} counts before it, for the same thing", same->place));
   }
   rows.push_back({fit.arch, fit.release, record.device, record.toolchain, offer.place,
-                  arena_.keep(std::move(fit.set))});
+                  arena_.keep(std::move(fit.set)), record.complete});
   ++size_;
 }
 
@@ -110,9 +120,9 @@ void TuningTable::add(const table::Template& tmpl, const TuningRecord& record,
   const std::vector<Constant> shape = constants_of(record.shape);
   const std::vector<Constant> steps = steps_of(record.buckets);
   const std::vector<Constant> set = constants_of(record.set);
-  add(tmpl,
-      Offer{{record.arch, arena_.keep(record.toolchain), record.device, bundle, shape, steps, set},
-            kept});
+  add(tmpl, Offer{{record.arch, arena_.keep(record.toolchain), record.device, bundle, shape, steps,
+                   set, record.evidence.complete},
+                  kept});
 }
 
 void TuningTable::add(const table::Template& tmpl, const table::TuningRecord& record) {
@@ -156,22 +166,69 @@ const std::vector<TuningTable::Row>* TuningTable::rows_of(const table::Template&
   return found == rows_.end() ? nullptr : &found->second;
 }
 
+bool TuningTable::agrees(const Row& row, std::span<const Constant> pinned) {
+  return std::none_of(pinned.begin(), pinned.end(), [&](const Constant& given) {
+    return std::any_of(row.set.begin(), row.set.end(), [&](const Constant& chosen) {
+      return chosen.name == given.name && !(chosen.value == given.value);
+    });
+  });
+}
+
 std::optional<TunedChoice> TuningTable::choose(const table::Template& tmpl,
                                                std::span<const Value> values,
+                                               std::span<const Constant> pinned,
                                                const BucketSteps& steps,
                                                const TuningTarget& target) const {
   const std::vector<Row>* rows = rows_of(tmpl, values, steps);
   if (rows == nullptr) return std::nullopt;
   const Row* nearest = nullptr;
   for (const Row& row : *rows) {
-    if (row.arch.capability() != target.arch.capability()) continue;
+    if (row.arch.capability() != target.arch.capability() || !agrees(row, pinned)) continue;
     if (nearest == nullptr || rank_of(row, target) < rank_of(*nearest, target)) nearest = &row;
   }
   if (nearest == nullptr) return std::nullopt;
-  const bool exact = target.device && nearest->device == *target.device &&
-                     (!target.release || nearest->release == *target.release);
-  return TunedChoice{exact ? TuningRule::kExact : TuningRule::kHint, nearest->set,
-                     nearest->device.name, nearest->toolchain, nearest->place};
+  return choice_of(*nearest, target);
+}
+
+TunedChoice TuningTable::choice_of(const Row& row, const TuningTarget& target) {
+  const bool exact = target.device && row.device == *target.device &&
+                     (!target.release || row.release == *target.release);
+  return {exact ? TuningRule::kExact : TuningRule::kHint, row.set, row.device.name, row.toolchain,
+          row.place};
+}
+
+std::vector<TunedChoice> TuningTable::choices(const table::Template& tmpl,
+                                              std::span<const Value> values,
+                                              std::span<const Constant> pinned,
+                                              const BucketSteps& steps, Arch arch) const {
+  std::vector<TunedChoice> choices;
+  const std::vector<Row>* rows = rows_of(tmpl, values, steps);
+  if (rows == nullptr) return choices;
+  const TuningTarget nobody{arch, std::nullopt, std::nullopt};
+  for (const Row& row : *rows) {
+    if (row.arch.capability() != arch.capability() || !agrees(row, pinned)) continue;
+    choices.push_back(choice_of(row, nobody));
+  }
+  return choices;
+}
+
+std::uint64_t TuningTable::digest() const {
+  // A sum, so that the order in which records of one thing came does not matter.
+  std::uint64_t sum = 0;
+  for (const auto& [key, rows] : rows_) {
+    for (const Row& row : rows) {
+      std::string text = key + row.arch.text() + '/' + row.release.text() + '/' + row.device.name;
+      text += fmt::format("/{}/{}", row.device.multiprocessors, row.device.memory_gib);
+      for (const Constant& constant : row.set) {
+        text += fmt::format(",{}={}", constant.name, format_value(constant.value));
+      }
+      const Sha256Digest digest = sha256(text);
+      for (std::size_t i = 0, weight = 0; i < 8; ++i, weight += 8) {
+        sum += std::uint64_t{digest[i]} << weight;
+      }
+    }
+  }
+  return sum;
 }
 
 std::vector<DeviceModel> TuningTable::devices(const table::Template& tmpl, Arch arch) const {
@@ -180,19 +237,6 @@ std::vector<DeviceModel> TuningTable::devices(const table::Template& tmpl, Arch 
   for (auto found = rows_.lower_bound(prefix);
        found != rows_.end() && found->first.starts_with(prefix); ++found) {
     for (const Row& row : found->second) {
-      if (row.arch.capability() == arch.capability()) devices.push_back(row.device);
-    }
-  }
-  sort_and_unique(devices);
-  return devices;
-}
-
-std::vector<DeviceModel> TuningTable::devices(const table::Template& tmpl,
-                                              std::span<const Value> values,
-                                              const BucketSteps& steps, Arch arch) const {
-  std::vector<DeviceModel> devices;
-  if (const std::vector<Row>* rows = rows_of(tmpl, values, steps)) {
-    for (const Row& row : *rows) {
       if (row.arch.capability() == arch.capability()) devices.push_back(row.device);
     }
   }

@@ -71,27 +71,37 @@ class TuningTable {
   TuningTable& operator=(TuningTable&&) = default;
 
   // Sources are added in the order in which they count; of two records for one thing the first
-  // counts. A record that does not fit `tmpl` as it is now is skipped, see skipped().
+  // counts, but one that is not complete gives way to a complete one. A record that does not fit
+  // `tmpl` as it is now (tuning_digest, domains) is skipped, see skipped().
   void add(const table::Template& tmpl, const TuningRecord& record, std::string_view place);
   void add(const table::Template& tmpl, const table::TuningRecord& record);
   // All lines of one source, the newest first; those that are no record are skipped.
   void add(std::vector<TuningLine> lines, const FindTemplate& find);
 
-  // The record for these shape constants and steps: that of the target's device and release if
-  // there is one, else the nearest hint: same device before others, then the nearest number of
-  // multiprocessors, then memory, then the name, then the target's release before the newest
-  // other one; the same on every machine. Where no device is spoken of, the largest counts as
-  // nearest, and is a hint.
-  // `values` are the template's constants by position, of which only shape constants are looked at.
+  // The record for these shape constants and steps on the target's compute capability (whatever the
+  // suffix of its arch) that agrees with `pinned`: that of the target's device and release if there
+  // is one, else the nearest hint: same device before others, then the nearest number of
+  // multiprocessors, then memory, then the name, then the target's release before the newest other
+  // one; the same on every machine. Without a release in the target the newest counts as the
+  // target's; where no device is spoken of, the largest counts as nearest, and is a hint.
+  // `values` are the template's constants by position, of which only shape constants are looked at;
+  // `pinned` is what the caller gave, of which only tunables are.
   std::optional<TunedChoice> choose(const table::Template& tmpl, std::span<const Value> values,
-                                    const BucketSteps& steps, const TuningTarget& target) const;
+                                    std::span<const Constant> pinned, const BucketSteps& steps,
+                                    const TuningTarget& target) const;
 
-  // The models of GPU that some record of `tmpl` for `arch` was measured on, sorted: whatever
-  // device of that architecture asks, it gets the choice of one of them, or none has a record.
+  // Every choice that any device and release of that capability could get; empty if none has a
+  // record, and then everybody gets the untuned choice.
+  std::vector<TunedChoice> choices(const table::Template& tmpl, std::span<const Value> values,
+                                   std::span<const Constant> pinned, const BucketSteps& steps,
+                                   Arch arch) const;
+
+  // The models of GPU that some record of `tmpl` for `arch` was measured on, sorted.
   std::vector<DeviceModel> devices(const table::Template& tmpl, Arch arch) const;
-  // The same of those for these shape constants and steps alone.
-  std::vector<DeviceModel> devices(const table::Template& tmpl, std::span<const Value> values,
-                                   const BucketSteps& steps, Arch arch) const;
+
+  // Of the records that count, whatever order they came in: ranks of one job that show the same
+  // digest choose alike. 0 without records. Cost: a look at every record.
+  std::uint64_t digest() const;
 
   std::size_t size() const noexcept { return size_; }
   const std::vector<SkippedRecord>& skipped() const noexcept { return skipped_; }
@@ -104,10 +114,13 @@ class TuningTable {
     std::string_view toolchain;
     std::string_view place;
     std::span<const Constant> set;
+    bool complete = true;
   };
   struct Offer;  // a record that is not yet known to fit
 
   void add(const table::Template& tmpl, const Offer& offer);
+  static bool agrees(const Row& row, std::span<const Constant> pinned);
+  static TunedChoice choice_of(const Row& row, const TuningTarget& target);
   const std::vector<Row>* rows_of(const table::Template& tmpl, std::span<const Value> values,
                                   const BucketSteps& steps) const;
 
@@ -123,8 +136,7 @@ Signature resolve(const table::Template& tmpl, std::span<const Constant> constan
                   const BucketSteps& steps, const TuningTable& table, const TuningTarget& target);
 
 // The distinct signatures of these constants over every step of every bucket: for the target's
-// device, or, where none is spoken of, for every device of the architecture, with a record or not.
-// They are those that a process with the target's compiler asks for, and one without any.
+// device, or, where none is spoken of, for whatever device and release of the architecture may ask.
 std::vector<Signature> resolve_all_buckets(const table::Template& tmpl,
                                            std::span<const Constant> constants,
                                            const TuningTable& table, const TuningTarget& target);

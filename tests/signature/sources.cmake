@@ -7,6 +7,7 @@ set(CUBINET_TESTS_SIGNATURE
     nvrtc_include_test.cpp
     recording_test.cpp
     resolve_test.cpp
+    tuning_digest_test.cpp
     tuning_folder_test.cpp
     tuning_record_test.cpp
     values_test.cpp)

@@ -44,7 +44,7 @@ TEST_CASE("a record beside the manifest is all that it was, and no part of the b
   const table::TuningRecord& read = tmpl.tuning_records[0];
   CHECK(read.problem.empty());
   CHECK(read.place == "tiny/tuning/h200.jsonl:2");
-  CHECK(read.bundle_sha256 == tmpl.bundle_sha256);
+  CHECK(read.bundle_sha256 == tuning_digest(tiny.bare));
   CHECK(make_tuning_record(tmpl, read).text() == [&] {
     TuningRecord bare = without_evidence(record);
     bare.evidence.at.clear();

@@ -7,6 +7,7 @@
 #include "base/hex.hpp"
 #include "jit/template_table.hpp"
 #include "jit/tuning.hpp"
+#include "signature/tuning_digest.hpp"
 
 namespace jit::testing {
 
@@ -25,7 +26,7 @@ inline TuningRecord tiny_record(const table::Template& tiny, std::int64_t size,
   record.buckets = {{"phase", "decode"}};
   record.arch = "sm_90";
   record.toolchain = "13.0";
-  record.bundle = to_hex(tiny.bundle_sha256);
+  record.bundle = to_hex(tuning_digest(tiny));
   record.device = kH200;
   record.set = {{"STAGES", stages}, {"THREADS", threads}};
   record.evidence.at = "2026-11-21T18:00:00Z";

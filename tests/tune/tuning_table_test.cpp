@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "base/hex.hpp"
 #include "signature/manifest.hpp"
+#include "signature/tuning_digest.hpp"
 #include "support/tiny_template.hpp"
 #include "support/tuning_records.hpp"
 
@@ -40,7 +42,7 @@ std::string choice_text(const TuningTable& table, const TuningTarget& target, in
                         int tokens = 1) {
   const BucketSteps steps = steps_of(tiny(), Sizes{{"num_tokens", tokens}});
   const Signature untuned = resolve(tiny(), std::array{Constant{"SIZE", size}}, steps);
-  const auto choice = table.choose(tiny(), untuned.values, steps, target);
+  const auto choice = table.choose(tiny(), untuned.values, {}, steps, target);
   if (!choice) return "none";
   std::string text(name_of(choice->rule));
   for (const Constant& constant : choice->set) {
@@ -184,6 +186,43 @@ TEST_CASE("of two records for one thing the first counts, and of one source the 
   CHECK(skipped_text(appended) == "f:1 tiny replaced: f:2 counts before it, for the same thing\n");
 }
 
+TEST_CASE("a record that is not complete gives way to a complete one, wherever they come from") {
+  TuningRecord hurried = tiny_record(tiny(), 8, 32, 1);
+  hurried.evidence.complete = false;
+  const TuningRecord careful = tiny_record(tiny(), 8, 64, 1);
+  TuningTable table;
+  table.add(tiny(), hurried, "first:1");
+  table.add(tiny(), careful, "second:1");
+  table.add(tiny(), hurried, "third:1");
+  CHECK(choice_text(table, on(kH200)) == "exact STAGES=1 THREADS=64 NVIDIA H200 13.0 second:1");
+  CHECK(skipped_text(table) ==
+        "first:1 tiny replaced: it is not complete, and second:1 is\n"
+        "third:1 tiny replaced: second:1 counts before it, for the same thing\n");
+  CHECK(table.size() == 1);
+
+  hurried.evidence.at = "2026-11-30T00:00:00Z";
+  TuningTable appended;
+  appended.add(parse_tuning_records(careful.text() + '\n' + hurried.text(), "f"), find_tiny);
+  CHECK(choice_text(appended, on(kH200)) == "exact STAGES=1 THREADS=64 NVIDIA H200 13.0 f:1");
+}
+
+TEST_CASE("the digest of a table is that of its choices, whatever their order and place") {
+  const TuningRecord one = tiny_record(tiny(), 8, 32, 1);
+  TuningRecord two = tiny_record(tiny(), 8, 64, 1);
+  two.device = kH100Pcie;
+  const auto digest = [](const std::vector<TuningRecord>& records, const char* place) {
+    TuningTable table;
+    for (const TuningRecord& record : records) table.add(tiny(), record, place);
+    return table.digest();
+  };
+  CHECK(TuningTable().digest() == 0);
+  CHECK(digest({one, two}, "a") == digest({two, one}, "b"));
+  CHECK(digest({one, two}, "a") != digest({one}, "a"));
+  TuningRecord other = one;
+  other.set[0].value = 2L;
+  CHECK(digest({other}, "a") != digest({one}, "a"));
+}
+
 TEST_CASE("a record that does not fit the template is skipped by name and never an error") {
   std::string text = "{\"template\":\n";
   const auto add = [&](const auto& change) {
@@ -192,7 +231,7 @@ TEST_CASE("a record that does not fit the template is skipped by name and never 
     text += record.text() + '\n';
   };
   add([](TuningRecord& r) { r.name = "gone"; });
-  add([](TuningRecord& r) { r.bundle[0] = 'f'; });
+  add([](TuningRecord& r) { r.bundle = std::string(64, 'f'); });
   add([](TuningRecord& r) { r.arch = "sm_77"; });
   add([](TuningRecord& r) { r.shape[3].value = 9L; });
   add([](TuningRecord& r) { r.shape.pop_back(); });
@@ -222,21 +261,23 @@ TEST_CASE("a record that does not fit the template is skipped by name and never 
   CHECK(lines ==
         "t:1 damaged: it is torn: its end is missing\n"
         "t:2 other_template: there is no template gone here\n"
-        "t:3 old_bundle: it was measured with other device code (bundle f00000000000, now "
-        "000000000000); tune again\n"
-        "t:4 other_arch: sm_77 is no architecture that is known here\n"
-        "t:5 out_of_domain: SIZE=9 is out of its domain: 8..4096 step 8\n"
-        "t:6 out_of_domain: SIZE is missing\n"
-        "t:7 out_of_domain: the template has no shape constant HEADS\n"
-        "t:8 out_of_domain: the template has no shape constant STAGES\n"
-        "t:9 out_of_domain: ELEMENT_TYPE_OF_INPUT=bf16 is out of its domain: one of f32, i32, u8\n"
-        "t:10 out_of_domain: FLAG=1 is out of its domain: true or false\n"
-        "t:11 out_of_domain: bucket phase is missing\n"
-        "t:12 out_of_domain: bucket phase has no step warm-up\n"
-        "t:13 out_of_domain: the template has no bucket stage\n"
-        "t:14 out_of_domain: THREADS=96 is out of its domain: one of 32, 64, 128\n"
-        "t:15 out_of_domain: the template has no tunable WARPS\n"
-        "t:16 out_of_domain: the template has no tunable SIZE\n");
+        "t:3 old_bundle: it was measured with other device code (bundle ffffffffffff, now " +
+            to_hex(tuning_digest(tiny())).substr(0, 12) +
+            "); tune again\n"
+            "t:4 other_arch: sm_77 is no architecture that is known here\n"
+            "t:5 out_of_domain: SIZE=9 is out of its domain: 8..4096 step 8\n"
+            "t:6 out_of_domain: SIZE is missing\n"
+            "t:7 out_of_domain: the template has no shape constant HEADS\n"
+            "t:8 out_of_domain: the template has no shape constant STAGES\n"
+            "t:9 out_of_domain: ELEMENT_TYPE_OF_INPUT=bf16 is out of its domain: one of f32, i32, "
+            "u8\n"
+            "t:10 out_of_domain: FLAG=1 is out of its domain: true or false\n"
+            "t:11 out_of_domain: bucket phase is missing\n"
+            "t:12 out_of_domain: bucket phase has no step warm-up\n"
+            "t:13 out_of_domain: the template has no bucket stage\n"
+            "t:14 out_of_domain: THREADS=96 is out of its domain: one of 32, 64, 128\n"
+            "t:15 out_of_domain: the template has no tunable WARPS\n"
+            "t:16 out_of_domain: the template has no tunable SIZE\n");
 }
 
 TEST_CASE("an architecture that is no target of the template is skipped") {
@@ -298,6 +339,7 @@ TEST_CASE("shipped records count like those of a file, damaged ones by their pro
   shipped.device = "NVIDIA H200";
   shipped.multiprocessors = 132;
   shipped.memory_gib = 141;
+  shipped.bundle_sha256 = tuning_digest(tiny());
   shipped.shape = shape;
   shipped.steps = steps;
   shipped.set = set;
@@ -327,7 +369,7 @@ TEST_CASE("a table keeps its records when it moves, and templates of one name ap
   table::Template other = tiny();
   other.bundle_sha256[0] = 1;
   const Signature signature = resolve(other, std::array{Constant{"SIZE", 8}}, BucketSteps{});
-  CHECK_FALSE(table.choose(other, signature.values, BucketSteps{}, on(kH200)));
+  CHECK_FALSE(table.choose(other, signature.values, {}, BucketSteps{}, on(kH200)));
   CHECK(table.devices(other, {9, 0, 0}).empty());
   CHECK(table.devices(tiny(), {9, 0, 'a'}) == std::vector{kH200});
   CHECK(table.devices(tiny(), {10, 0, 0}).empty());

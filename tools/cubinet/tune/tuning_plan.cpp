@@ -7,6 +7,7 @@
 #include "base/hex.hpp"
 #include "signature/manifest.hpp"
 #include "signature/recorded_request.hpp"
+#include "signature/tuning_digest.hpp"
 #include "signature/values.hpp"
 #include "tune/space.hpp"
 
@@ -113,7 +114,7 @@ TuningRecord record_of(const TuningTask& task) {
   }
   std::sort(record.buckets.begin(), record.buckets.end());
   record.arch = task.arch.text();
-  record.bundle = to_hex(tmpl.bundle_sha256);
+  record.bundle = to_hex(tuning_digest(tmpl));
   record.evidence.winner = TuningEvidence::npos;
   record.evidence.untuned = task.untuned;
   for (const Sizes& sizes : sizes_in(tmpl, task.steps)) {

@@ -6,6 +6,7 @@
 #include "runtime/recording_file.hpp"
 #include "runtime/runtime_impl.hpp"
 #include "runtime/tuning_problems.hpp"
+#include "runtime/variant_facts.hpp"
 #include "tune/space.hpp"
 
 namespace jit::inline v1 {
@@ -13,7 +14,8 @@ namespace jit::inline v1 {
 // The variants of a tuner, through the Runtime's own cache, compiler and driver.
 class RuntimeCandidates final : public CandidateSource {
  public:
-  RuntimeCandidates(Runtime::Impl& impl, ComputeCapability gpu) : impl_(impl), gpu_(gpu) {}
+  RuntimeCandidates(Runtime::Impl& impl, ComputeCapability gpu)
+      : impl_(impl), gpu_(gpu), refused_(impl.source_) {}
   // What was loaded is unloaded by now.
   ~RuntimeCandidates() override {
     impl_.kernels_loaded_.fetch_sub(kernels_, std::memory_order_relaxed);
@@ -27,13 +29,20 @@ class RuntimeCandidates final : public CandidateSource {
     made.signature = std::make_unique<Signature>(signature);
     made.arch = impl_.arch_for(signature, gpu_);
     const Unit unit = impl_.render(*made.signature, made.arch, Debug::kNone);
+    const auto compiler = impl_.source_.toolchain(impl_.devices_.driver().version());
+    if (compiler) {
+      if (auto reason = refused_.find(unit, compiler->id)) {
+        made.facts.refused = std::move(*reason);
+        return made;
+      }
+    }
     try {
       made.artifact = artifact_of(unit);
-      made.facts.facts = made.artifact->facts;
-      made.facts.threads = threads_of(signature, made.artifact->facts);
+      made.facts = facts_of(signature, made.artifact->facts);
     } catch (const Error& error) {
-      if (error.code() != ErrorCode::kCompileFailed) throw;
-      made.facts.refused = error.what();
+      if (!is_refusal(error)) throw;
+      made.facts.refused = reason_of_refusal(error.what());
+      if (compiler) refused_.add(unit, compiler->id, made.facts.refused);
     }
     return made;
   }
@@ -69,18 +78,9 @@ class RuntimeCandidates final : public CandidateSource {
     return artifact;
   }
 
-  static std::uint32_t threads_of(const Signature& signature, const ArtifactFacts& facts) {
-    if (facts.max_threads != 0) return facts.max_threads;
-    const table::Template& tmpl = *signature.tmpl;
-    for (std::size_t i = 0; i < tmpl.constants.size(); ++i) {
-      if (tmpl.max_threads.empty() || tmpl.constants[i].name != tmpl.max_threads) continue;
-      return static_cast<std::uint32_t>(signature.values[i].as_int());
-    }
-    return 0;
-  }
-
   Runtime::Impl& impl_;
   ComputeCapability gpu_;
+  RefusedVariants refused_;
   std::uint64_t kernels_ = 0;
   std::uint64_t bytes_ = 0;
 };

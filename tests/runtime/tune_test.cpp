@@ -236,10 +236,12 @@ TEST_CASE("a variant that the template refuses says why, and is compiled once fo
   }
   CHECK(runtime.stats().compiles == 6);
   CHECK(runtime.stats().compile_failures == 3);
-  // Again, in a new process so to say: entries are found.
+  // Again, in a new process so to say: entries are found, and refusals are known.
   Runtime again(scene.options);
-  again.tune("tiny", tiny_constants());
+  const auto same = again.tune("tiny", tiny_constants());
+  CHECK(variant_in(same.front(), 64, 1).reason == variant_in(records.front(), 64, 1).reason);
   CHECK(again.stats().compiles == 0);
+  CHECK(again.stats().compile_failures == 0);
 }
 
 TEST_CASE("a launch or a load that fails refuses its variant alone", "[tune]") {

@@ -206,6 +206,7 @@ void Tuner::measure(std::vector<std::size_t> variants, TunerBench& bench, Tuning
   options.sizes = evidence.sizes.size();
   options.exhaustive = job_.options.exhaustive;
   const std::vector<std::size_t> all = variants;
+  if (Clock::now() < end) bench.clock().warm_up();
   while (true) {
     options.budget =
         std::max(std::chrono::milliseconds(0),

@@ -34,9 +34,12 @@ class VariantClock final : public VariantTimer {
   // Launches as for a sample, once, and takes no time.
   void launch(std::size_t variant, std::size_t size) const;
 
+  // Launches all variants until the device runs as fast as it will: some 50 ms of its time.
+  void warm_up();
+
   // Whose clocks are watched between samples.
   void watch(DeviceWatch& watch) noexcept { watch_ = &watch; }
-  // Device time so far, of one sample of a variant at all sizes, and of all of them.
+  // Device time of samples so far, of one sample of a variant at all sizes, and of all of them.
   // Requires: the variant was sampled.
   double ms_per_sample(std::size_t variant) const;
   double device_ms() const noexcept { return spent_us_ / 1000; }

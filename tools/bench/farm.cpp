@@ -273,6 +273,7 @@ BenchReport bench_farm(Runtime& runtime, const fs::path& folder, const FarmBench
     const Samples& of = samples[i];
     report.rows.push_back(
         {{{"workers", std::to_string(counts[i])}},
+         {},
          {{"farm_per_s", rate_of(of.farm, kernels)},
           {"bare_per_s", rate_of(of.bare, kernels)},
           {"threads_per_s", rate_of(of.threads, kernels)},

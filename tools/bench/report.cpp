@@ -14,27 +14,46 @@ std::string format_figure(double value) {
   return fmt::format("{:.1f}", value);
 }
 
+std::vector<std::string> names_of(const BenchRow& row) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : row.point) names.push_back(name);
+  for (const auto& [name, value] : row.counts) names.push_back(name);
+  for (const auto& [name, value] : row.figures) names.push_back(name);
+  return names;
+}
+
+std::vector<TextTable::Column> columns_of(const BenchRow& row) {
+  std::vector<TextTable::Column> columns;
+  for (const std::string& name : names_of(row)) {
+    columns.push_back({name, columns.size() < row.point.size() ? Align::kLeft : Align::kRight});
+  }
+  return columns;
+}
+
+std::vector<std::string> cells_of(const BenchRow& row) {
+  std::vector<std::string> cells;
+  for (const auto& [name, value] : row.point) cells.push_back(value);
+  for (const auto& [name, value] : row.counts) cells.push_back(std::to_string(value));
+  for (const auto& [name, value] : row.figures) cells.push_back(format_figure(value));
+  return cells;
+}
+
 }  // namespace
 
 std::string format_table(const BenchReport& report) {
   const std::string where =
       report.host.empty() ? fmt::format("{} ({}, {})", report.gpu, report.driver, report.toolchain)
                           : fmt::format("{} ({})", report.host, report.toolchain);
-  std::string text = fmt::format("{} on {}\n{}\n\n", report.benchmark, where, report.method);
-  if (report.rows.empty()) return text;
-  std::vector<TextTable::Column> columns;
-  for (const auto& [name, value] : report.rows.front().point) columns.push_back({name});
-  for (const auto& [name, value] : report.rows.front().figures) {
-    columns.push_back({name, Align::kRight});
+  std::string text = fmt::format("{} on {}\n{}\n", report.benchmark, where, report.method);
+  for (std::size_t i = 0; i < report.rows.size();) {
+    const std::vector<std::string> names = names_of(report.rows[i]);
+    TextTable table(columns_of(report.rows[i]));
+    while (i < report.rows.size() && names_of(report.rows[i]) == names) {
+      table.add(cells_of(report.rows[i++]));
+    }
+    text += "\n" + table.text();
   }
-  TextTable table(std::move(columns));
-  for (const BenchRow& row : report.rows) {
-    std::vector<std::string> cells;
-    for (const auto& [name, value] : row.point) cells.push_back(value);
-    for (const auto& [name, value] : row.figures) cells.push_back(format_figure(value));
-    table.add(std::move(cells));
-  }
-  return text + table.text();
+  return text;
 }
 
 std::string format_json(const BenchReport& report) {
@@ -46,6 +65,7 @@ std::string format_json(const BenchReport& report) {
   document.set("rows", Json::array_of(report.rows, [](const BenchRow& row) {
                  Json item = Json::object();
                  for (const auto& [name, value] : row.point) item.set(name, value);
+                 for (const auto& [name, value] : row.counts) item.set(name, value);
                  for (const auto& [name, value] : row.figures) item.set(name, value);
                  return item;
                }));

@@ -1,15 +1,18 @@
 // Reports of benchmarks: one table for people, one JSON document to commit.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace jit::inline v1 {
 
-// One row: names of the point, then figures; a figure may be missing in a row.
+// One row: names of the point, then what was counted, then figures; a figure of 0 is one that is
+// missing. Rows of one kind have the same names, and follow each other: they are one table.
 struct BenchRow {
   std::vector<std::pair<std::string, std::string>> point;
+  std::vector<std::pair<std::string, std::uint64_t>> counts;
   std::vector<std::pair<std::string, double>> figures;
 };
 

@@ -7,4 +7,8 @@ set(CUBINET_SOURCES_BENCH
     report.cpp
     restart.cpp
     runtime_speed.cpp
-    start.cpp)
+    start.cpp
+    tokens_in_key.cpp
+    tuning.cpp
+    tuning_quality.cpp
+    tuning_workload.cpp)

@@ -33,6 +33,8 @@ function(cubinet_embed_templates target)
     string(MAKE_C_IDENTIFIER "cubinet_templates_${PROJECT_NAME}_${target}_${anchor}" anchor)
     set(mode --register ${anchor} --include-root "${cubinet_TEMPLATE_DIR}")
     if(arg_FUNCTION)
+      # Those of the command may include shipped templates too.
+      list(APPEND read_folders "${cubinet_TEMPLATE_DIR}")
       set(mode --function ${arg_FUNCTION} --include-root "${cubinet_TEMPLATE_DIR}")
     endif()
   endif()

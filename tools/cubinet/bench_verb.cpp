@@ -9,6 +9,8 @@
 #include "bench/report.hpp"
 #include "bench/runtime_speed.hpp"
 #include "bench/start.hpp"
+#include "bench/tuning.hpp"
+#include "bench/tuning_workload.hpp"
 #include "cubinet/text.hpp"
 #include "cubinet/verbs.hpp"
 #include "runtime/runtime_impl.hpp"
@@ -64,19 +66,21 @@ std::vector<MergeScales> parse_scales(const std::vector<std::string>& texts) {
 class BenchVerb final : public Verb {
  public:
   VerbInfo info() const override {
-    return {"bench", "Checks and times a kernel, the runtime, or the precompile farm",
+    return {"bench", "Checks and times a kernel, the runtime, tuning, or the precompile farm",
             "  cubinet bench merge_attn_states\n"
             "  cubinet bench merge_attn_states --tokens 1,4096 --heads 128 --json\n"
             "  cubinet bench merge_attn_states --scales tensor,group128,group128_ue8m0\n"
             "  cubinet bench runtime --output runtime.json\n"
             "  cubinet bench start --processes 8 --rounds 5\n"
+            "  cubinet bench tuning --preset bf16_d128 --output tuning.json\n"
             "  cubinet bench farm --workers 1,2,4,8,16 --kernels 128     needs no GPU\n"};
   }
 
   void declare(Arguments& arguments) override {
     arguments.add({"NAME",
                    "merge_attn_states; runtime for hits, launches and restarts; start for many "
-                   "kernels in many processes; farm for precompile",
+                   "kernels in many processes; tuning for requests, choices and their cost; farm "
+                   "for precompile",
                    {}},
                   names_);
     arguments.add({"--tokens", "Token counts", "LIST"}, tokens_);
@@ -87,9 +91,12 @@ class BenchVerb final : public Verb {
     arguments.add({"--workers", "farm: numbers of worker processes", "LIST"}, workers_);
     arguments.add({"--kernels", "farm: kernels to compile each time (else 64)", "N"}, kernels_);
     arguments.add({"--arch", "farm: architecture (else sm_90a)", "ARCH"}, arch_);
-    arguments.add({"--rounds", "Samples per point", "N"}, rounds_);
-    arguments.add({"--processes", "That start together (else 8)", "N"}, processes_);
-    arguments.add({"--seed", "Repeat the check of a report or a failure", "N"}, seed_);
+    arguments.add({"--preset", "tuning: presets of merge_attn_states", "NAME"}, presets_);
+    arguments.add({"--rounds", "Samples per point; tuning: times that it is repeated", "N"},
+                  rounds_);
+    arguments.add({"--processes", "That start together (else 8; tuning 16)", "N"}, processes_);
+    arguments.add({"--seed", "Repeat the check of a report or a failure, or the requests", "N"},
+                  seed_);
     arguments.add({"--quick", "A few points and samples", {}}, quick_);
     arguments.add({"--output", "Write the JSON there too", "FILE"}, output_);
     arguments.add({"--commit", "The commit to record in the JSON", "SHA"}, commit_);
@@ -101,13 +108,14 @@ class BenchVerb final : public Verb {
 
   int run(Context& context) override {
     if (names_.size() != 1) {
-      throw UsageError("bench: expected merge_attn_states, runtime, start or farm");
+      throw UsageError("bench: expected merge_attn_states, runtime, start, tuning or farm");
     }
     const bool farm = names_.front() == "farm";
     if (!restarted_.empty() && farm) {
       return run_compile_loop(context.runtime(), arch_, kernels_wanted(),
                               static_cast<std::size_t>(parse_list({restarted_}, "-")[0]));
     }
+    if (restarted_ == kOnMissRole) return run_on_miss(context.runtime(), names_.front());
     if (!restarted_.empty()) {
       const bool is_start = restarted_ == "warm-up" || restarted_ == "loads";
       return (is_start ? run_start : run_restarted)(context.runtime(), restarted_, names_.front());
@@ -156,10 +164,12 @@ class BenchVerb final : public Verb {
     if (names_.front() == "runtime") bench_runtime(context.runtime(), driver, report);
     else if (names_.front() == "start") bench_start(start_options(), report);
     else if (names_.front() == "merge_attn_states") bench_merge(context, driver, report);
+    else if (names_.front() == "tuning")
+      bench_tuning(context.runtime(), driver, tuning_options(), report);
     else
       throw UsageError(
           fmt::format("bench: no benchmark {}; there are merge_attn_states, "
-                      "runtime, start and farm",
+                      "runtime, start, tuning and farm",
                       names_.front()));
     return report;
   }
@@ -189,18 +199,38 @@ class BenchVerb final : public Verb {
     if (names_.front() == "farm")
       command += fmt::format(" --kernels {} --arch {}", kernels_, arch_);
     if (head_size_ != 128) command += fmt::format(" --head-size {}", head_size_);
-    if (processes_ != 8) command += fmt::format(" --processes {}", processes_);
+    for (const std::string& text : presets_) command += " --preset " + text;
+    if (processes_ != 0) command += fmt::format(" --processes {}", processes_);
     if (rounds_ != 0) command += fmt::format(" --rounds {}", rounds_);
     return command;
   }
 
-  StartBenchOptions start_options() const {
-    if (processes_ <= 0 || processes_ > 256) {
+  void check_numbers() const {
+    if (processes_ < 0 || processes_ > 256) {
       throw UsageError("bench: --processes takes a number from 1 to 256");
     }
     if (rounds_ < 0) throw UsageError("bench: --rounds takes a number above 0");
+    if (seed_ < 0) throw UsageError("bench: --seed takes a number above 0");
+  }
+
+  TuningBenchOptions tuning_options() const {
+    check_numbers();
+    TuningBenchOptions options;
+    if (quick_) {
+      options.presets = {"bf16_d128"};
+      options.processes = options.counts = options.repeats = 3;
+    }
+    if (!presets_.empty()) options.presets = presets_;
+    if (processes_ > 0) options.processes = processes_;
+    if (rounds_ > 0) options.repeats = rounds_;
+    if (seed_ > 0) options.seed = static_cast<std::uint64_t>(seed_);
+    return options;
+  }
+
+  StartBenchOptions start_options() const {
+    check_numbers();
     StartBenchOptions options;
-    options.processes = processes_;
+    if (processes_ > 0) options.processes = processes_;
     if (quick_) options.rounds = 1;
     if (rounds_ > 0) options.rounds = rounds_;
     return options;
@@ -230,13 +260,14 @@ class BenchVerb final : public Verb {
   std::vector<std::string> tokens_;
   std::vector<std::string> heads_;
   std::vector<std::string> scales_;
+  std::vector<std::string> presets_;
   std::vector<std::string> workers_;
   std::string arch_ = "sm_90a";
   int kernels_ = 64;
   int head_size_ = 128;
   int rounds_ = 0;
   int seed_ = 0;
-  int processes_ = 8;
+  int processes_ = 0;
   bool quick_ = false;
   std::string output_;
   std::string commit_;

@@ -9,6 +9,7 @@
 #include "cubinet/template_text.hpp"
 #include "cubinet/text.hpp"
 #include "signature/selection.hpp"
+#include "signature/tuning_digest.hpp"
 #include "signature/values.hpp"
 #include "tune/space.hpp"
 
@@ -35,16 +36,17 @@ struct Origin {
   std::uint32_t memory_gib = 0;
   std::string_view arch;
   std::string_view toolchain;
-  bool current = true;  // of the device code as it is now
+  bool current = true;  // of the template as it is now
   auto operator<=>(const Origin&) const = default;
 };
 
 std::map<Origin, std::uint64_t> origins_of(const table::Template& tmpl) {
+  const table::Digest now = tuning_digest(tmpl);
   std::map<Origin, std::uint64_t> origins;
   for (const table::TuningRecord& record : tmpl.tuning_records) {
     if (!record.problem.empty()) continue;
     ++origins[{record.device, record.multiprocessors, record.memory_gib, record.arch,
-               record.toolchain, record.bundle_sha256 == tmpl.bundle_sha256}];
+               record.toolchain, record.bundle_sha256 == now}];
   }
   return origins;
 }
@@ -108,7 +110,7 @@ std::string records_text(const table::Template& tmpl) {
     table.add({std::string(origin.device), std::to_string(origin.multiprocessors),
                std::to_string(origin.memory_gib), std::string(origin.arch),
                std::string(origin.toolchain), std::to_string(count),
-               origin.current ? "this device code" : "other device code: not used"});
+               origin.current ? "this template" : "another state of it: not used"});
   }
   std::string text = table.empty() ? "" : table.text();
   for (const table::TuningRecord& record : tmpl.tuning_records) {

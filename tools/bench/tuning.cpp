@@ -1,0 +1,60 @@
+#include "bench/tuning.hpp"
+
+#include <fmt/format.h>
+#include <stdlib.h>  // NOLINT: mkdtemp
+
+#include <filesystem>
+
+#include "base/file.hpp"
+#include "bench/tokens_in_key.hpp"
+#include "bench/tuning_quality.hpp"
+#include "bench/tuning_workload.hpp"
+
+namespace jit::inline v1 {
+namespace {
+
+// A directory of this run's own.
+class Workplace {
+ public:
+  Workplace() {
+    std::string name = (std::filesystem::temp_directory_path() / "cubinet-tuning-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) {
+      throw Error(ErrorCode::kIo, fmt::format("make {}: {}", name, error_text(errno)));
+    }
+    path_ = name;
+  }
+  ~Workplace() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  Workplace(const Workplace&) = delete;
+  Workplace& operator=(const Workplace&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace
+
+void bench_tuning(Runtime& runtime, Driver& driver, const TuningBenchOptions& options,
+                  BenchReport& report) {
+  report.benchmark = "tuning";
+  report.method =
+      "requests: random presets of the shipped templates and token counts of 1 to 32767, every "
+      "power "
+      "of two as likely; a choice is scored by the geometric mean over its representative sizes of "
+      "the medians in a sweep that times every variant to the end; cost share is timed device work "
+      "over the sweep's; wall share likewise, without compiles; a key's cost is the median over "
+      "those tuned here, and 'min of requests' that of all keys in the requests";
+  driver.ensure_context();
+  const Workplace work;
+  bench_requests(runtime, options.seed, work.path(), report);
+  bench_on_miss({options.presets, options.processes, options.seed}, work.path(), report);
+  bench_tokens_in_key(driver, {runtime, options.presets.front(), options.counts, options.seed},
+                      work.path(), report);
+  for (const std::string& preset : options.presets) bench_against_sweep(runtime, preset, report);
+  bench_repeats(runtime, options.presets.front(), options.repeats, report);
+}
+
+}  // namespace jit::inline v1

@@ -65,6 +65,14 @@ set_tests_properties(
   PROPERTIES PASS_REGULAR_EXPRESSION
              "cubinet_embed: embed noted: noted/tuning/device.jsonl:2: [^;]+; remove the line")
 
+# What the pages of `cubinet report` show, in Chromium.
+cubinet_check("pages: report" pages 300 Python3::Interpreter tests/pages/check_report.py
+              "$<TARGET_FILE:cubinet>")
+cubinet_check("pages: check refuses defects" pages 600 Python3::Interpreter
+              tests/pages/check_report.py --self-test "$<TARGET_FILE:cubinet>")
+set_tests_properties("pages: report" "pages: check refuses defects"
+                     PROPERTIES ENVIRONMENT "PYTHONDONTWRITEBYTECODE=1")
+
 # The flags with which a stranger's program must be built to run with this build's library.
 set(consumer_flags "${CMAKE_CXX_FLAGS}")
 foreach(flag IN LISTS CUBINET_SANITIZE_FLAGS)

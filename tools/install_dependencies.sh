@@ -11,7 +11,7 @@ usage() {
   cat <<'TXT'
 usage: tools/install_dependencies.sh [--checks] [--dry-run]
   --checks   also what tools/test.sh checks and speeds up with: clang-format 14, clang-tidy 14,
-             shellcheck, venv and ccache, where the distribution has them
+             shellcheck, venv, ccache and Chromium, where the distribution has them
   --dry-run  print what is missing and install nothing
 
 CUDA is not among it: where no toolkit is found, tools/quickstart.sh and tools/test.sh fetch NVRTC
@@ -85,6 +85,7 @@ if [ "$checks" = yes ]; then
   have shellcheck || need shellcheck
   have ccache || need ccache # the checks build the same sources in more than one folder
   python3 -c 'import ensurepip, venv' 2>/dev/null || need python3-venv # for tools/test.sh wheel
+  have chromium || have google-chrome || need chromium                 # for tools/test.sh pages
 fi
 
 all_missing=("${missing[@]}")

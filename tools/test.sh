@@ -13,6 +13,8 @@ usage: tools/test.sh [release|debug|asan|tsan|portable]   build, run every test 
                                                           releases of NVRTC, which it fetches
        tools/test.sh tidy                                 build, run clang-tidy over all sources
        tools/test.sh wheel                                build the Python wheel, test it installed
+       tools/test.sh pages                                build, look at the pages of cubinet report
+                                                          in Chromium; fails without one
        tools/test.sh gpu [BUILD_FOLDER]                   run the GPU tests; fails without a GPU
 
 The default is release. Where no NVRTC is found, one is fetched into build/ (tools/fetch_nvrtc.sh).
@@ -150,7 +152,7 @@ case $verb in
   --help | -h | help) usage ;;
   release | debug | asan | tsan | portable)
     build "$verb"
-    run_ctest "$verb" --label-exclude '^(gpu|slow|tidy|toolchains)$' "${@:2}"
+    run_ctest "$verb" --label-exclude '^(gpu|pages|slow|tidy|toolchains)$' "${@:2}"
     ;;
   slow)
     build "${2:-release}"
@@ -165,6 +167,10 @@ case $verb in
     run_toolchain_tests "${@:2}"
     ;;
   wheel) run_wheel_tests ;;
+  pages)
+    build release --target cubinet
+    run_ctest release --label-regex '^pages$' "${@:2}"
+    ;;
   gpu) run_gpu_tests "${@:2}" ;;
   *) usage >&2; exit 2 ;;
 esac

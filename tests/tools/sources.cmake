@@ -22,6 +22,7 @@ set(CUBINET_TESTS_TOOLS
     render_test.cpp
     report_page_test.cpp
     report_records.cpp
+    report_verb_test.cpp
     report_view_test.cpp
     shard_test.cpp
     templates_test.cpp

@@ -37,12 +37,17 @@ set(CUBINET_SOURCES_CUBINET
     record/record_show_verb.cpp
     record/recording_files.cpp
     render_verb.cpp
+    report/entries_section.cpp
+    report/entry_groups.cpp
     report/figures.cpp
     report/heat_map.cpp
     report/html.cpp
     report/list_table.cpp
     report/page.cpp
     report/record_section.cpp
+    report/report_forms.cpp
+    report/report_sources.cpp
+    report/report_verb.cpp
     report/spread_chart.cpp
     report/style.cpp
     report/tuning_page.cpp

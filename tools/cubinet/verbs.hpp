@@ -26,6 +26,7 @@
   VERB(cache_stats)       \
   VERB(cache_rm)          \
   VERB(cache_gc)          \
+  VERB(report)            \
   VERB(doctor)            \
   VERB(bench)
 

@@ -95,11 +95,12 @@ Html facts_of(const TuningView& view, const std::string& place) {
                               record_note(record, place)));
 }
 
-Html notes_of(const TuningView& view) {
+Html notes_of(const TuningView& view, const std::string& unused) {
   Html notes;
   const auto note = [&](const std::string& text) {
     notes += element("p", {{"class", "warning"}}, text);
   };
+  if (!unused.empty()) note("Not used: " + unused + ".");
   if (view.scores.empty()) {
     note("The record has no evidence: how it was measured is not kept here.");
   } else if (!view.timed()) {
@@ -182,7 +183,8 @@ Html record_section(const RecordSection& section) {
   Html summary = element("h3", section.title);
   summary += element("span", {{"class", "choice"}}, summary_text(view));
   const Html inner = element("summary", summary) + constants_list(record.shape, "Shape constants") +
-                     notes_of(view) + facts_of(view, section.placed.place) + pictures_of(view);
+                     notes_of(view, section.placed.unused) + facts_of(view, section.placed.place) +
+                     pictures_of(view);
   return element("details",
                  {{"class", "record"}, {"id", section.id}, {"open", section.open ? "open" : ""}},
                  inner);

@@ -143,6 +143,8 @@ svg .beyond { fill: var(--ink); text-anchor: end; font-size: 16px; }
 svg .room { fill: var(--room); }
 svg .bar { fill: var(--accent); }
 .distribution { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 220px), 1fr)); gap: 16px 26px; margin-top: 14px; }
+.ends { display: flex; justify-content: space-between; font-size: 11px; color: var(--soft); }
+code { font: 12px ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 .distribution svg { display: block; background: var(--none); border-radius: 3px; margin-top: 6px; }
 
 @media (max-width: 760px) {

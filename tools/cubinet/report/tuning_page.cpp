@@ -69,12 +69,13 @@ std::string title_of(const TuningRecord& record, const std::string& shape) {
 Html overview_row(const PlacedRecord& placed, const std::string& title, const std::string& id) {
   const TuningRecord& record = placed.record;
   const TuningView view = view_of(record);
-  return element("tr", {{"role", "row"}},
-                 element("th", {{"role", "rowheader"}, {"scope", "row"}},
-                         element("a", {{"href", "#" + id}}, title)) +
-                     labelled_cell("Device", device_text(record)) +
-                     labelled_cell("Chosen", text_of(record.set)) +
-                     labelled_cell("Against untuned", gain_text(view)));
+  return element(
+      "tr", {{"role", "row"}},
+      element("th", {{"role", "rowheader"}, {"scope", "row"}},
+              element("a", {{"href", "#" + id}}, title)) +
+          labelled_cell("Device", device_text(record)) +
+          labelled_cell("Chosen", text_of(record.set)) +
+          labelled_cell("Against untuned", placed.unused.empty() ? gain_text(view) : "not used"));
 }
 
 }  // namespace
@@ -101,7 +102,7 @@ Html tuning_sections(std::span<const PlacedRecord> records) {
 std::string tuning_page(std::string_view title, std::span<const PlacedRecord> records) {
   const Html head = element(
       "header", element("h1", title) + element("p", count_text(records.size(), "tuning record")));
-  return page_of(title, head + tuning_sections(records));
+  return page_of(title, head + element("h2", "Records") + tuning_sections(records));
 }
 
 }  // namespace jit::inline v1

@@ -13,7 +13,8 @@ namespace jit::inline v1 {
 
 struct PlacedRecord {
   TuningRecord record;
-  std::string place;  // "tuning.jsonl:17"; empty if it was never read
+  std::string place;        // "tuning.jsonl:17"; empty if it was never read
+  std::string unused = {};  // why no request is resolved by it; empty if some may be
 };
 
 // A page of these records, the same whatever their order. A record may lack anything: one without

@@ -8,6 +8,7 @@ set(CUBINET_TESTS_TOOLS
     domain_test.cpp
     farm_test.cpp
     machine_test.cpp
+    measured_text_test.cpp
     precompile_all_test.cpp
     explain_component_test.cpp
     explain_fixture.cpp

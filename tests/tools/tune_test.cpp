@@ -198,6 +198,7 @@ TEST_CASE("what cannot be tuned is refused with what to do instead") {
   CHECK(says({"tune", "merge_attn_states", "--preset", "bf16_d128"}, 1, "--static --arch sm_90a"));
   CHECK(says({"tune", "tiny", "--preset", "small"}, 1, "no GPU at hand"));
   CHECK(says({"tune", "tiny", "--preset", "small", "--static", "--output", "x"}, 2, "--output"));
+  CHECK(says({"tune", "tiny", "--preset", "small", "--static", "--seed", "7"}, 2, "--seed is of"));
   CHECK(says({"tune", "tiny", "--preset", "small", "--budget", "0"}, 2, "--budget 0"));
   CHECK(says({"tune", "tiny", "--preset", "small", "--device", "-1"}, 2, "--device -1"));
   CHECK(says({"tune", "tiny", "--preset", "small", "--seed", "-1"}, 2, "--seed -1"));
@@ -208,6 +209,25 @@ TEST_CASE("what cannot be tuned is refused with what to do instead") {
   CHECK(says({"tune", "tiny", "--preset", "small", "--static", "--arch", "sm_90"}, 2,
              "it declares no tuning sizes; add \"tuning\" to its manifest"));
   CHECK(fixture.entries().empty());
+}
+
+TEST_CASE("on a GPU whose kernels write nothing no variant wins, and nothing is kept") {
+  TuneFixture fixture;
+  fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;
+  fixture.environment["FAKE_CUDA_DEVICES"] = "9.0";
+  const std::filesystem::path output = fixture.folder() / "h200.jsonl";
+  const CommandResult result =
+      fixture.run({"tune", "merge_attn_states", "--preset", "bf16_d128_fp8", "--budget", "1s",
+                   "--json", "--output", output.string()});
+  INFO(result.err);
+  CHECK(result.code == 1);
+  CHECK(result.err_has("none of its 20 variants can be used"));
+  CHECK(result.err_has("nobody wrote element"));
+  const json report = result.json();
+  CHECK(report.at("compiled") == 20);
+  CHECK(report.at("records").empty());
+  CHECK_FALSE(std::filesystem::exists(output));
+  CHECK_FALSE(std::filesystem::exists(fixture.cache() / "tuning.jsonl"));
 }
 
 TEST_CASE("a candidate that the compiler does not get done is not known, and tried again",

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 #include <vector>
 
 #include "cubinet/text.hpp"
@@ -124,6 +125,7 @@ std::string gain_text(const TuningRecord& record) {
 
 std::string summary_of(const TuningRecord& record) {
   const TuningEvidence& evidence = record.evidence;
+  if (evidence.variants.empty()) return fmt::format("  chosen: {}\n", spell(record.set));
   std::string text = fmt::format("  chosen: {}: {}; noise {:.2f} %", spell(record.set),
                                  gain_text(record), evidence.noise * 100);
   if (evidence.clock_mhz_high != 0) {

@@ -3,7 +3,8 @@
 
 #include <chrono>
 #include <cstring>
-#include <filesystem>
+#include <limits>
+#include <span>
 
 #include "base/quantity.hpp"
 #include "cubinet/precompile/farm_options.hpp"
@@ -25,6 +26,8 @@
 
 namespace jit::inline v1 {
 namespace {
+
+constexpr int kNotGiven = std::numeric_limits<int>::min();
 
 class TuneVerb final : public Verb {
  public:
@@ -75,8 +78,9 @@ class TuneVerb final : public Verb {
     const table::Template& tmpl = context.impl().templates().find(words_.names.front());
     const std::vector<TuningShape> shapes = shapes_for(tmpl);
     static_cast<void>(variants_of(tmpl));
-    const std::vector<Arch> archs = static_ ? archs_for(context, tmpl, parse_archs(archs_))
-                                            : std::vector{arch_to_measure(context, tmpl)};
+    const std::vector<Arch> archs =
+        static_ ? archs_for(context, tmpl, parse_archs(archs_))
+                : std::vector{arch_to_measure(context, tmpl, options.device)};
     const StaticRun run = run_static_stage(context, tasks_of(tmpl, shapes, archs), farm, json_);
     if (static_ || run.unknown != 0) {
       write_html(tmpl, run.records);
@@ -86,23 +90,34 @@ class TuneVerb final : public Verb {
   }
 
  private:
+  void refuse_if_static(bool given, const char* option) const {
+    if (!static_ || !given) return;
+    throw UsageError(fmt::format("{} is of the measured stage; leave --static out", option));
+  }
+
+  static int count_or_0(const char* option, int value) {
+    if (value == kNotGiven) return 0;
+    if (value < 0) throw UsageError(fmt::format("{} {}: expected 0 or more", option, value));
+    return value;
+  }
+
   TuneOptions tune_options() const {
     if (!static_ && !archs_.empty()) {
       throw UsageError("--arch is of --static; what is measured is compiled for the GPU at hand");
     }
-    if (static_ && !output_.empty()) {
-      throw UsageError("--output takes what was measured; leave --static out");
-    }
-    const auto budget = parse_duration(budget_);
+    refuse_if_static(!output_.empty(), "--output");
+    refuse_if_static(device_ != kNotGiven, "--device");
+    refuse_if_static(!budget_.empty(), "--budget");
+    refuse_if_static(seed_ != kNotGiven, "--seed");
+    refuse_if_static(exhaustive_, "--exhaustive");
+    const auto budget = parse_duration(budget_.empty() ? "60s" : budget_);
     if (!budget || budget->count() == 0) {
       throw UsageError(fmt::format("--budget {}: expected a duration such as 60s or 5m", budget_));
     }
-    if (device_ < 0) throw UsageError(fmt::format("--device {}: expected 0 or more", device_));
-    if (seed_ < 0) throw UsageError(fmt::format("--seed {}: expected 0 or more", seed_));
     TuneOptions options;
-    options.device = device_;
+    options.device = count_or_0("--device", device_);
     options.budget = *budget;
-    options.seed = static_cast<std::uint64_t>(seed_);
+    options.seed = static_cast<std::uint64_t>(count_or_0("--seed", seed_));
     options.exhaustive = exhaustive_;
     if (!json_) options.progress = [](std::string_view line) { print_note(line); };
     return options;
@@ -119,11 +134,11 @@ class TuneVerb final : public Verb {
   }
 
   // Errors: what makes measuring impossible, before anything is compiled for it.
-  Arch arch_to_measure(Context& context, const table::Template& tmpl) const {
+  static Arch arch_to_measure(Context& context, const table::Template& tmpl, int device) {
     Runtime::Impl& impl = context.impl();
     ComputeCapability capability;
     try {
-      capability = impl.devices().driver().device(device_).capability;
+      capability = impl.devices().driver().device(device).capability;
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kNoDriver) throw;
       throw Error(ErrorCode::kNoDriver,
@@ -157,8 +172,8 @@ class TuneVerb final : public Verb {
         code = kFailedWork;
       }
     }
-    if (!output_.empty()) merge_into(output_, records);
-    write_html(tmpl, records);
+    if (!output_.empty() && !records.empty()) merge_into(output_, records);
+    if (!records.empty()) write_html(tmpl, records);
     if (json_) {
       const auto make = [](const TuningRecord& record) { return Json::parse(record.text()); };
       print(static_json(run).set("records", Json::array_of(records, make)).text());
@@ -194,11 +209,11 @@ class TuneVerb final : public Verb {
   std::vector<std::string> presets_;
   std::vector<std::string> archs_;
   FarmArguments farm_;
-  std::string budget_ = "60s";
+  std::string budget_;
   std::string output_;
   std::string html_;
-  int device_ = 0;
-  int seed_ = 0;
+  int device_ = kNotGiven;
+  int seed_ = kNotGiven;
   bool all_presets_ = false;
   bool exhaustive_ = false;
   bool static_ = false;

@@ -56,6 +56,13 @@ enum {
   CUBINET_TOOLCHAIN_ANY = 2      /* whatever the driver can load */
 };
 
+typedef int32_t cubinet_tuning; /* where the tunables come from that a caller does not pin */
+enum {
+  CUBINET_TUNING_RECORDED = 0, /* tuning records, else selection table and defaults */
+  CUBINET_TUNING_OFF = 1,      /* selection table and defaults alone */
+  CUBINET_TUNING_ON_MISS = 2   /* for development: measured first where there is no record */
+};
+
 typedef int32_t cubinet_churn; /* what is done about ever new signatures of one template */
 enum {
   CUBINET_CHURN_WARN = 0, /* one warning per template */
@@ -120,7 +127,12 @@ typedef struct cubinet_runtime_options {
   int32_t reserved_2;       /* 0 */
   const char* const* packs; /* files; optional */
   size_t pack_count;
-  const char* record_file; /* optional: records nothing */
+  const char* record_file;         /* optional: records nothing */
+  const char* const* tuning_files; /* files of tuning records; optional */
+  size_t tuning_file_count;
+  int64_t tuning_budget_ms; /* 0: 10000 */
+  cubinet_tuning tuning;
+  int32_t reserved_3; /* 0 */
 } cubinet_runtime_options;
 
 /* Makes a Runtime that reads no CUBINET_* variable; `options` may be NULL. */

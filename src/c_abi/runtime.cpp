@@ -25,6 +25,10 @@ static_assert(static_cast<int>(LogLevel::kInfo) + 1 == CUBINET_LOG_INFO);
 static_assert(static_cast<int>(LogLevel::kWarning) + 1 == CUBINET_LOG_WARNING);
 static_assert(static_cast<int>(LogLevel::kError) + 1 == CUBINET_LOG_ERROR);
 
+static_assert(static_cast<int>(Tuning::kRecorded) == CUBINET_TUNING_RECORDED);
+static_assert(static_cast<int>(Tuning::kOff) == CUBINET_TUNING_OFF);
+static_assert(static_cast<int>(Tuning::kOnMiss) == CUBINET_TUNING_ON_MISS);
+
 constexpr const char* kName = "cubinet_runtime_options";
 
 // What cubinet_runtime_destroy must leave alone.
@@ -82,6 +86,22 @@ std::vector<std::filesystem::path> read_paths(const char* const* given, std::siz
   return paths;
 }
 
+void read_tuning(const cubinet_runtime_options& given, RuntimeOptions& options) {
+  options.tuning =
+      static_cast<Tuning>(read_choice({kName, "tuning"}, given.tuning, CUBINET_TUNING_ON_MISS));
+  options.tuning_files = read_paths(given.tuning_files, given.tuning_file_count, "tuning_files");
+  if (given.tuning_budget_ms < 0) {
+    refuse(
+        fmt::format("read {}: tuning_budget_ms is {}; expected milliseconds, or 0 for the "
+                    "default",
+                    kName, given.tuning_budget_ms));
+  }
+  if (given.tuning_budget_ms != 0) {
+    options.tuning_budget = std::chrono::milliseconds(given.tuning_budget_ms);
+  }
+  read_reserved(kName, given.reserved_3);
+}
+
 RuntimeOptions read_options(const cubinet_runtime_options& given) {
   cubinet_runtime_options copy{};
   const cubinet_runtime_options& from = read_struct(given, copy);
@@ -108,6 +128,7 @@ RuntimeOptions read_options(const cubinet_runtime_options& given) {
       static_cast<Churn>(read_choice({kName, "churn"}, from.churn, CUBINET_CHURN_ERROR));
   if (from.churn_limit != 0) options.churn_limit = from.churn_limit;
   read_reserved(kName, from.reserved_2);
+  read_tuning(from, options);
   if (const std::int32_t packs =
           read_choice({kName, "pack_toolchain"}, from.pack_toolchain, CUBINET_PACK_TOOLCHAIN_ANY)) {
     options.pack_toolchain_policy = static_cast<ToolchainPolicy>(packs - 1);
@@ -126,6 +147,7 @@ struct KeptOptions {
   RuntimeOptions options;
   std::vector<const char*> template_path;
   std::vector<const char*> packs;
+  std::vector<const char*> tuning_files;
 };
 
 cubinet_runtime_options view_of(KeptOptions& kept) {
@@ -136,12 +158,17 @@ cubinet_runtime_options view_of(KeptOptions& kept) {
                tuning_files, tuning_budget, trace_file, log_sink, log_level] = kept.options;
   for (const auto& path : template_path) kept.template_path.push_back(path.c_str());
   for (const auto& path : packs) kept.packs.push_back(path.c_str());
+  for (const auto& path : tuning_files) kept.tuning_files.push_back(path.c_str());
   cubinet_runtime_options view = cubinet_runtime_options_init();
   view.cache_dir = text_of(cache_dir);
   view.template_path = kept.template_path.data();
   view.template_path_count = kept.template_path.size();
   view.packs = kept.packs.data();
   view.pack_count = kept.packs.size();
+  view.tuning_files = kept.tuning_files.data();
+  view.tuning_file_count = kept.tuning_files.size();
+  view.tuning_budget_ms = tuning_budget.count();
+  view.tuning = static_cast<cubinet_tuning>(tuning);
   view.nvrtc = text_of(nvrtc);
   view.driver = text_of(driver);
   view.cuda_home = text_of(cuda_home);
@@ -231,7 +258,7 @@ cubinet_status cubinet_runtime_options_from_environment(cubinet_runtime_options*
   return guarded([&] {
     auto& out = not_null(options, "cubinet_runtime_options_from_environment", "options");
     thread_local KeptOptions kept;
-    kept = {RuntimeOptions::from_environment(), {}, {}};
+    kept = {RuntimeOptions::from_environment(), {}, {}, {}};
     fill(view_of(kept), out);
   });
 }

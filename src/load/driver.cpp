@@ -46,6 +46,12 @@ void explain(std::string* why, std::string text) {
 
 }  // namespace
 
+DeviceModel model_of(const DeviceInfo& device) {
+  constexpr std::uint64_t kGib = std::uint64_t{1} << 30;
+  return {device.name, static_cast<std::uint32_t>(device.sm_count),
+          static_cast<std::uint32_t>((device.memory_bytes + kGib / 2) / kGib)};
+}
+
 bool process_is_exiting() noexcept { return exiting.load(std::memory_order_relaxed); }
 
 std::unique_ptr<Driver> Driver::open(const std::filesystem::path& path, std::string* why) {
@@ -149,8 +155,6 @@ void Driver::read_devices() {
     info.sm_count = attribute(kCudaDeviceSmCount);
     info.max_smem_bytes = static_cast<std::uint32_t>(attribute(kCudaDeviceMaxSmemOptin));
     info.l2_bytes = static_cast<std::uint32_t>(attribute(kCudaDeviceL2Bytes));
-    homogeneous_ =
-        homogeneous_ && (devices_.empty() || devices_.front().capability == info.capability);
     devices_.push_back(std::move(info));
   }
   primary_.resize(devices_.size(), nullptr);
@@ -169,11 +173,6 @@ const DeviceInfo& Driver::device(int ordinal) {
                             devices_.size()));
   }
   return devices_[static_cast<std::size_t>(ordinal)];
-}
-
-bool Driver::homogeneous() {
-  initialise();
-  return homogeneous_;
 }
 
 std::optional<int> Driver::current_device() {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "jit/error.hpp"
+#include "jit/tuning.hpp"
 #include "load/cuda_api.hpp"
 #include "signature/arch.hpp"
 
@@ -29,6 +30,9 @@ struct DeviceInfo {
   std::uint32_t max_smem_bytes = 0;  // per block, with opt-in
   std::uint32_t l2_bytes = 0;
 };
+
+// The model of a GPU, which tuning records are for.
+DeviceModel model_of(const DeviceInfo& device);
 
 // Driver is the loaded libcuda. It is opened when first needed, initialised when first asked
 // something (cuInit once), and never closed.
@@ -59,9 +63,6 @@ class Driver {
   // Every device, by ordinal. Errors: as initialise.
   std::span<const DeviceInfo> devices();
   const DeviceInfo& device(int ordinal);  // Errors: kInvalidArgument, with the devices there are
-  // True if all devices have one compute capability, so that no one needs to ask which is current.
-  bool homogeneous();
-
   // Ordinal of the current context's device; nullopt if no context is current. Cost: one call.
   std::optional<int> current_device();
 
@@ -97,7 +98,6 @@ class Driver {
   std::atomic<bool> ready_{false};
   std::string init_error_;
   std::vector<DeviceInfo> devices_;
-  bool homogeneous_ = true;
   std::mutex primary_mutex_;
   std::vector<CudaContext> primary_;
 };

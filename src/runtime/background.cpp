@@ -10,11 +10,10 @@ std::optional<Kernel> Runtime::Impl::try_get(const KernelRequest& request) {
     return ready(*known, request.options);
   }
   // One who comes again while the kernel is under way finds what it resolved to.
-  SignatureSlot* slot = memo_.find(memo_request(request)).slot;
-  if (slot == nullptr) slot = &slot_of(request);
-  const Pursuit wanted = pursuit_of(*slot, request.options);
+  SignatureSlot& slot = slot_of(request);
+  const Pursuit wanted = pursuit_of(slot, request.options);
   // Another spelling may have got it.
-  if (auto* kernel = slot->loaded[wanted.capability].load(std::memory_order_acquire)) {
+  if (auto* kernel = slot.loaded[wanted.capability].load(std::memory_order_acquire)) {
     hits_.add(group_of(request));
     return ready(*kernel, request.options);
   }
@@ -32,7 +31,7 @@ Pursuit Runtime::Impl::pursuit_of(SignatureSlot& slot, const KernelOptions& opti
   Pursuit pursuit;
   pursuit.slot = &slot;
   pursuit.context = devices_.driver().current_context();
-  pursuit.capability = devices_.capability_index(options.device);
+  pursuit.capability = capability_of(options);
   pursuit.options = options;
   return pursuit;
 }

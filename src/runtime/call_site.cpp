@@ -31,7 +31,7 @@ Kernel CallSite::kernel_slowly() const {
   const KernelSpec& spec = request_->spec;
   const Kernel kernel =
       runtime.get_kernel(spec.name(), spec.constants(), spec.sizes(), spec.options());
-  // With GPUs of several capabilities the answer depends on the current context each time.
+  // With GPUs of several models the answer depends on the current context each time.
   if (!runtime.impl().devices().homogeneous()) return kernel;
   const std::lock_guard lock(request_->mutex);
   if (known_.load(std::memory_order_relaxed) != nullptr) return kernel;  // it has readers by now

@@ -7,6 +7,25 @@
 #include "runtime/memory_tier.hpp"
 
 namespace jit::inline v1 {
+namespace {
+
+// The index of a value in a list of distinct ones, to which it may be new.
+template <class T>
+std::size_t index_in(std::vector<T>& known, const T& value) {
+  const auto found = std::find(known.begin(), known.end(), value);
+  if (found != known.end()) return static_cast<std::size_t>(found - known.begin());
+  known.push_back(value);
+  return known.size() - 1;
+}
+
+[[noreturn]] void refuse_many(std::size_t count, const char* what) {
+  throw Error(ErrorCode::kNoDriver,
+              fmt::format("find GPUs: {} different {} in one process; hide some with "
+                          "CUDA_VISIBLE_DEVICES",
+                          count, what));
+}
+
+}  // namespace
 
 Devices::Devices(std::filesystem::path driver_path) : path_(std::move(driver_path)) { join(); }
 
@@ -31,32 +50,33 @@ Driver& Devices::driver() {
   open_locked();
   if (driver_ == nullptr) throw Error(ErrorCode::kNoDriver, why_);
   driver_->initialise();
-  if (!ready()) read_capabilities();
+  if (!ready()) read_models();
   ready_.store(true, std::memory_order_release);
   return *driver_;
 }
 
-void Devices::read_capabilities() {
+void Devices::read_models() {
+  // A call that failed before may have left something.
+  models_.clear();
+  capabilities_.clear();
+  model_of_device_.clear();
   for (const DeviceInfo& device : driver_->devices()) {
-    auto known = std::find(capabilities_.begin(), capabilities_.end(), device.capability);
-    if (known == capabilities_.end()) {
-      known = capabilities_.insert(capabilities_.end(), device.capability);
-    }
-    index_of_device_.push_back(static_cast<std::size_t>(known - capabilities_.begin()));
+    model_of_device_.push_back(index_in(models_, Model{model_of(device), device.capability}));
   }
-  if (capabilities_.empty()) {
+  if (models_.empty()) {
     throw Error(ErrorCode::kNoDriver,
                 "find a GPU: the driver reports no device; check CUDA_VISIBLE_DEVICES");
   }
+  if (models_.size() > kMaxModels) refuse_many(models_.size(), "models");
+  for (std::size_t i = 0; i < models_.size(); ++i) {
+    capability_of_[i] = static_cast<std::uint8_t>(index_in(capabilities_, models_[i].capability));
+  }
   if (capabilities_.size() > kMaxCapabilities) {
-    throw Error(ErrorCode::kNoDriver,
-                fmt::format("find GPUs: {} different compute capabilities in one process; hide "
-                            "some with CUDA_VISIBLE_DEVICES",
-                            capabilities_.size()));
+    refuse_many(capabilities_.size(), "compute capabilities");
   }
 }
 
-std::size_t Devices::capability_index(int ordinal) {
+std::size_t Devices::model_index(int ordinal) {
   if (ordinal < 0) {
     if (homogeneous()) return 0;
     const auto current = driver_->current_device();
@@ -68,12 +88,12 @@ std::size_t Devices::capability_index(int ordinal) {
     ordinal = *current;
   }
   const auto index = static_cast<std::size_t>(ordinal);
-  if (index >= index_of_device_.size()) {
+  if (index >= model_of_device_.size()) {
     throw Error(ErrorCode::kInvalidArgument,
                 fmt::format("choose a device: no device {}; there are {}", ordinal,
-                            index_of_device_.size()));
+                            model_of_device_.size()));
   }
-  return index_of_device_[index];
+  return model_of_device_[index];
 }
 
 }  // namespace jit::inline v1

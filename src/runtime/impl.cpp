@@ -19,6 +19,14 @@ RuntimeOptions with_finite_patience(RuntimeOptions options) {
   return options;
 }
 
+MemoRequest memo_request(const KernelRequest& request, std::size_t model) {
+  return {request.name,
+          request.constants,
+          {request.sizes.begin(), request.sizes.size()},
+          request.options.debug,
+          model};
+}
+
 }  // namespace
 
 Runtime::Impl::Impl(RuntimeOptions options)
@@ -50,36 +58,56 @@ Runtime::Impl::~Impl() {
   source_.end_housekeeping();
 }
 
-MemoRequest Runtime::Impl::memo_request(const KernelRequest& request) {
-  return {request.name,
-          request.constants,
-          {request.sizes.begin(), request.sizes.size()},
-          request.options.debug};
+Runtime::Impl::InMemory Runtime::Impl::find_in_memory(const KernelRequest& request) {
+  if (!devices_.ready()) return {};
+  const MemoRequest asked = memo_request(request, devices_.model_index(request.options.device));
+  const RequestMemo::Found found = memo_.find(asked);
+  if (found.slot == nullptr) return {};
+  const std::size_t capability = devices_.capability_index(asked.model);
+  return {found.slot->loaded[capability].load(std::memory_order_acquire), found.group};
 }
 
-Runtime::Impl::InMemory Runtime::Impl::find_in_memory(const KernelRequest& request) {
-  const RequestMemo::Found found = memo_.find(memo_request(request));
-  if (found.slot == nullptr || !devices_.ready()) return {};
-  const std::size_t capability = devices_.capability_index(request.options.device);
-  return {found.slot->loaded[capability].load(std::memory_order_acquire), found.group};
+RequestMemo::Found Runtime::Impl::find_in_memo(const KernelRequest& request) {
+  return memo_.find(memo_request(request, devices_.model_index(request.options.device)));
+}
+
+std::optional<std::size_t> Runtime::Impl::model_of(const KernelOptions& options) {
+  try {
+    devices_.driver();
+    return devices_.model_index(options.device);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+std::size_t Runtime::Impl::capability_of(const KernelOptions& options) {
+  devices_.driver();
+  return devices_.capability_index(devices_.model_index(options.device));
 }
 
 SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request, Asked asked) {
   CompileGate::watch_this_thread();
   // Asked for before, and not ready yet.
-  if (SignatureSlot* known = memo_.find(memo_request(request)).slot) return *known;
+  if (devices_.ready()) {
+    if (SignatureSlot* known = find_in_memo(request).slot) return *known;
+  }
   Span span(trace_.sink(), "resolve");
   const table::Template& tmpl = templates_.find(request.name);
   const BucketSteps steps = steps_of(tmpl, request.sizes);
   MemoryTier::Admit admit;
   if (asked == Asked::kNow) admit = [this](const Signature& made) { churn_.admit(made); };
-  SignatureSlot& slot =
-      memory_.slot_of(resolve(tmpl, request.constants, steps), request.options.debug, admit);
+  // A bad request is refused before a GPU is asked for.
+  Signature signature = resolve(tmpl, request.constants, steps);
+  const std::optional<std::size_t> model = model_of(request.options);
+  SignatureSlot& slot = memory_.slot_of(std::move(signature), request.options.debug, admit);
   if (span.has_sink()) span.arg("signature", slot.signature.text());
   // Before anything that may take long, fail or be killed.
   requests_.record(slot.signature, request.constants, steps, request.options.debug);
   templates_.mark_served(tmpl.name);
-  memo_.insert(memo_request(request), tmpl, {&slot, groups_.group_of(tmpl, steps)});
+  if (model) {
+    memo_.insert(memo_request(request, *model), tmpl, {&slot, groups_.group_of(tmpl, steps)},
+                 devices_.models());
+  }
   return slot;
 }
 

@@ -129,6 +129,22 @@ std::vector<std::filesystem::path> split_path(std::string_view text) {
   return paths;
 }
 
+void read_tuning(RuntimeOptions& options) {
+  if (const auto text = get_env("CUBINET_TUNING"); text && *text != "recorded") {
+    if (*text == "off") options.tuning = Tuning::kOff;
+    else if (*text == "on_miss") options.tuning = Tuning::kOnMiss;
+    else refuse("CUBINET_TUNING", *text, "recorded, off or on_miss");
+  }
+  options.tuning_files = split_path(get_env("CUBINET_TUNING_FILES").value_or(""));
+  const auto text = get_env("CUBINET_TUNING_BUDGET_MS");
+  if (!text) return;
+  const auto value = parse_number(*text);
+  if (!value || *value < 1) {
+    refuse("CUBINET_TUNING_BUDGET_MS", *text, "a number of milliseconds, 1 or more");
+  }
+  options.tuning_budget = std::chrono::milliseconds(*value);
+}
+
 }  // namespace
 
 RuntimeOptions RuntimeOptions::from_environment() {
@@ -141,6 +157,7 @@ RuntimeOptions RuntimeOptions::from_environment() {
   read_lock_timeout(options);
   read_churn(options);
   read_bounds(options);
+  read_tuning(options);
   options.packs = split_path(get_env("CUBINET_PACKS").value_or(""));
   options.template_path = split_path(get_env("CUBINET_TEMPLATE_PATH").value_or(""));
   options.nvrtc = get_env("CUBINET_NVRTC").value_or("");

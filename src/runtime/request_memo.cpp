@@ -23,7 +23,7 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
 }
 
 constexpr std::size_t kExactBytes = 32;  // of a name, that its ends hold
-constexpr std::size_t kMaxSlots = 256;
+constexpr std::size_t kMaxSlots = 1024;
 constexpr std::uint64_t kSizeKind = 0xff;                // beside the kinds of values
 constexpr std::uint64_t kSalt1 = 0x9e3779b97f4a7c15ULL;  // digits of the golden ratio
 constexpr std::uint64_t kSalt2 = 0xc2b2ae3d27d4eb4fULL;  // a prime of XXH64
@@ -142,13 +142,13 @@ bool RequestMemo::equal_text(const Node& node, const MemoRequest& request) noexc
                     request.sizes.end(), same_name);
 }
 
-std::size_t RequestMemo::index_of(const Node& node, std::span<const Size> sizes) noexcept {
-  std::size_t index = 0;
-  for (const Size& size : sizes) {
+std::size_t RequestMemo::index_of(const Node& node, const MemoRequest& request) noexcept {
+  std::size_t index = request.model;
+  for (const Size& size : request.sizes) {
     if (size.value < 0) return std::string::npos;
   }
   for (const Steering& steering : node.steering) {
-    index += steering.weight * step_of(*steering.bucket, sizes[steering.size].value);
+    index += steering.weight * step_of(*steering.bucket, request.sizes[steering.size].value);
   }
   return index;
 }
@@ -167,7 +167,7 @@ const RequestMemo::Node* RequestMemo::find_node(const MemoRequest& request) cons
 RequestMemo::Found RequestMemo::find(const MemoRequest& request) const noexcept {
   const Node* node = find_node(request);
   if (node == nullptr) return {};
-  const std::size_t index = index_of(*node, request.sizes);
+  const std::size_t index = index_of(*node, request);
   if (index >= node->places.size()) return {};
   const Place& place = node->places[index];
   SignatureSlot* slot = place.slot.load(std::memory_order_acquire);
@@ -181,16 +181,16 @@ void RequestMemo::place(Table& table, const Node& node) noexcept {
 }
 
 void RequestMemo::insert(const MemoRequest& request, const table::Template& tmpl,
-                         const Found& found) {
+                         const Found& found, std::size_t models) {
   if (request.constants.size() > kMaxConstants) return;
   const std::lock_guard lock(mutex_);
   const Node* known = find_node(request);
   if (known == nullptr) {
     if (nodes_.size() >= kMaxRequests) return;
-    known = &make_node(request, tmpl);
+    known = &make_node(request, tmpl, models);
   }
   // Nodes are read by all and written here alone, under the mutex.
-  const std::size_t index = index_of(*known, request.sizes);
+  const std::size_t index = index_of(*known, request);
   if (index < known->places.size()) {
     Place& place = const_cast<Node*>(known)->places[index];  // NOLINT
     place.group.store(found.group, std::memory_order_relaxed);
@@ -198,7 +198,8 @@ void RequestMemo::insert(const MemoRequest& request, const table::Template& tmpl
   }
 }
 
-RequestMemo::Node& RequestMemo::make_node(const MemoRequest& request, const table::Template& tmpl) {
+RequestMemo::Node& RequestMemo::make_node(const MemoRequest& request, const table::Template& tmpl,
+                                          std::size_t models) {
   Node& node = nodes_.emplace_back();
   node.hash = hash_of(request);
   node.marks.push_back(mark_of(request.name, kind_of(request), request.constants.size()));
@@ -206,7 +207,7 @@ RequestMemo::Node& RequestMemo::make_node(const MemoRequest& request, const tabl
     node.marks.push_back(mark_of(constant.name, kind_of(constant), payload_of(constant.value)));
   }
   for (const Size& size : request.sizes) node.marks.push_back(mark_of(size.name, kSizeKind, 0));
-  std::size_t combinations = 1;
+  std::size_t combinations = models;  // which are the fastest digit of the index
   for (const table::BucketDecl& bucket : tmpl.buckets) {
     for (std::size_t i = 0; i < request.sizes.size(); ++i) {
       if (request.sizes[i].name != bucket.size) continue;

@@ -2,8 +2,8 @@
 //
 // A request is resolved (checked, completed, made canonical) once; afterwards the same spelling is
 // found by its hash and compared word by word. Of its sizes only the names are part of the
-// spelling; their values choose among its slots, one per bucket step, so a thousand token counts
-// are one request.
+// spelling; their values choose among its slots, one per bucket step and model of GPU, so a
+// thousand token counts are one request.
 #pragma once
 
 #include <array>
@@ -28,6 +28,7 @@ struct MemoRequest {
   std::span<const Constant> constants;
   std::span<const Size> sizes;
   Debug debug = Debug::kNone;
+  std::size_t model = 0;  // of the GPU it is for, as Devices counts them; no part of the spelling
 };
 
 // Threads: find() any, without waiting; insert() any. It only grows, up to kMaxRequests spellings:
@@ -40,8 +41,9 @@ class RequestMemo final : private ForkAware {
   RequestMemo();
   ~RequestMemo() override;
 
-  // The slot of a request that was inserted with the same spelling and in the same bucket steps,
-  // and the group that was given with it; nullptr if there is none, and for a size that cannot be.
+  // The slot of a request that was inserted with the same spelling, for the same model and in the
+  // same bucket steps, and the group that was given with it; nullptr if there is none, and for a
+  // size that cannot be.
   // Cost: about 3 ns per constant.
   struct Found {
     SignatureSlot* slot = nullptr;
@@ -49,8 +51,10 @@ class RequestMemo final : private ForkAware {
   };
   Found find(const MemoRequest& request) const noexcept;
 
-  // Requires: the request was resolved with `tmpl`, which outlives the memo.
-  void insert(const MemoRequest& request, const table::Template& tmpl, const Found& found);
+  // Requires: the request was resolved with `tmpl`, which outlives the memo; `models` is always the
+  // same, and greater than request.model.
+  void insert(const MemoRequest& request, const table::Template& tmpl, const Found& found,
+              std::size_t models = 1);
 
  private:
   // One named value as words: the request itself first, then constants, then sizes. Equal for equal
@@ -74,7 +78,7 @@ class RequestMemo final : private ForkAware {
     std::uint64_t hash = 0;
     std::vector<Mark> marks;
     std::vector<Steering> steering;
-    std::vector<Place> places;  // one per combination of steps
+    std::vector<Place> places;  // one per combination of steps and model
     bool has_text = false;      // of more than marks can tell apart
     std::string name;
     std::vector<std::string> strings;  // owns what the constants refer to
@@ -95,9 +99,9 @@ class RequestMemo final : private ForkAware {
   static bool equal(const Node& node, const MemoRequest& request) noexcept;
   static bool equal_text(const Node& node, const MemoRequest& request) noexcept;
   // Of the slot for these sizes; npos for a negative one.
-  static std::size_t index_of(const Node& node, std::span<const Size> sizes) noexcept;
+  static std::size_t index_of(const Node& node, const MemoRequest& request) noexcept;
   const Node* find_node(const MemoRequest& request) const noexcept;
-  Node& make_node(const MemoRequest& request, const table::Template& tmpl);
+  Node& make_node(const MemoRequest& request, const table::Template& tmpl, std::size_t models);
   static void keep_text(Node& node, const MemoRequest& request);
   static void place(Table& table, const Node& node) noexcept;
 

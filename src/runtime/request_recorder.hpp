@@ -9,7 +9,7 @@
 #include "base/log.hpp"
 #include "jit/options.hpp"
 #include "runtime/fork_support.hpp"
-#include "runtime/recording_file.hpp"
+#include "runtime/line_file.hpp"
 #include "signature/signature.hpp"
 
 namespace jit::inline v1 {
@@ -26,7 +26,7 @@ class RequestRecorder final : private ForkAware {
   ~RequestRecorder() override;
 
   // Requires: `signature` is resolve() of `given` and `steps`. Cost: none without a file; some
-  // microseconds for a request that this process recorded already; else RecordingFile's.
+  // microseconds for a request that this process recorded already; else LineFile's.
   void record(const Signature& signature, std::span<const Constant> given, const BucketSteps& steps,
               Debug debug) noexcept {
     if (file_) write(signature, given, steps, debug);
@@ -40,7 +40,7 @@ class RequestRecorder final : private ForkAware {
 
   Logger logger_;
   std::mutex mutex_;                   // everything below
-  std::optional<RecordingFile> file_;  // set or not for good
+  std::optional<LineFile> file_;  // set or not for good
   LineSet recorded_;
 };
 

@@ -75,11 +75,15 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
     std::uint32_t group = 0;
   };
   InMemory find_in_memory(const KernelRequest& request);
-  // Of a request that slot_of() has resolved.
-  std::uint32_t group_of(const KernelRequest& request) const noexcept {
-    return memo_.find(memo_request(request)).group;
-  }
-  static MemoRequest memo_request(const KernelRequest& request);
+  // Of a request that slot_of() has resolved. Requires: devices_.ready().
+  std::uint32_t group_of(const KernelRequest& request) { return find_in_memo(request).group; }
+  // Requires: devices_.ready(). Errors: those of Devices::model_index.
+  RequestMemo::Found find_in_memo(const KernelRequest& request);
+  // Index of the model of the GPU that the request is for; nullopt where none is to be had, which
+  // whoever needs it is told.
+  std::optional<std::size_t> model_of(const KernelOptions& options);
+  // Likewise of its capability. Errors: kNoDriver; those of Devices::model_index.
+  std::size_t capability_of(const KernelOptions& options);
   // Resolves the request, records it and remembers its spelling. What is announced is no churn.
   // Errors: those of a bad request, and kUnstableSignature.
   enum class Asked : std::uint8_t { kNow, kAhead };

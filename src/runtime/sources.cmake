@@ -12,13 +12,13 @@ set(CUBINET_SOURCES_RUNTIME
     hit_counter.cpp
     housekeeper.cpp
     impl.cpp
+    line_file.cpp
     memory_tier.cpp
     nearest_entries.cpp
     options.cpp
     precompile.cpp
     pursuit.cpp
     quiet_thread.cpp
-    recording_file.cpp
     recording_replay.cpp
     request_groups.cpp
     request_memo.cpp

@@ -23,8 +23,7 @@ Kernel Runtime::Impl::get_slowly(const KernelRequest& request) {
   // Whatever may vary per request is refused or turned into a bucket here.
   SignatureSlot& slot = slot_of(request);
   if (span.has_sink()) span.arg("signature", slot.signature.text());
-  devices_.driver();
-  const std::size_t capability = devices_.capability_index(request.options.device);
+  const std::size_t capability = capability_of(request.options);
   const auto scope = scope_of(request.options);
   // One caller per signature goes on; the others wait for it and share its outcome.
   MemoryTier::Claim claim = claim_in_memory(slot, capability);

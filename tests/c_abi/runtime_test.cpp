@@ -30,6 +30,10 @@ TEST_CASE("every option that cannot be right is refused by name") {
       {[](auto& o) { o.pack_toolchain = 4; }, "pack_toolchain is 4; expected 0 to 3"},
       {[](auto& o) { o.pack_count = 1; }, "packs is NULL"},
       {[](auto& o) { o.lock_timeout_ms = -2; }, "lock_timeout_ms is -2"},
+      {[](auto& o) { o.tuning = 3; }, "tuning is 3; expected 0 to 2"},
+      {[](auto& o) { o.tuning_file_count = 1; }, "tuning_files is NULL"},
+      {[](auto& o) { o.tuning_budget_ms = -1; }, "tuning_budget_ms is -1"},
+      {[](auto& o) { o.reserved_3 = 1; }, "reserved is 1"},
       {[](auto& o) { o.template_path_count = 1; }, "template_path is NULL"},
   };
   for (const auto& [spoil, says] : rows) {
@@ -56,6 +60,9 @@ TEST_CASE("the environment is read into options that can be changed") {
   const EnvironmentVariable trace("CUBINET_TRACE", "/t/%p.json");
   const EnvironmentVariable packs("CUBINET_PACKS", "/c.cupack:/d.cupack");
   const EnvironmentVariable record("CUBINET_RECORD", "/r.jsonl");
+  const EnvironmentVariable tuning("CUBINET_TUNING", "off");
+  const EnvironmentVariable tuned("CUBINET_TUNING_FILES", "/t.jsonl:/u.jsonl");
+  const EnvironmentVariable budget("CUBINET_TUNING_BUDGET_MS", "2500");
   cubinet_runtime_options options = cubinet_runtime_options_init();
   REQUIRE(cubinet_runtime_options_from_environment(&options) == CUBINET_OK);
   CHECK(std::string_view(options.cache_dir) == "/somewhere");
@@ -74,6 +81,10 @@ TEST_CASE("the environment is read into options that can be changed") {
   CHECK(options.churn_limit == 12);
   CHECK(std::string_view(options.trace_file) == "/t/%p.json");
   CHECK(std::string_view(options.record_file) == "/r.jsonl");
+  CHECK(options.tuning == CUBINET_TUNING_OFF);
+  REQUIRE(options.tuning_file_count == 2);
+  CHECK(std::string_view(options.tuning_files[1]) == "/u.jsonl");
+  CHECK(options.tuning_budget_ms == 2500);
   const EnvironmentVariable wrong("CUBINET_MODE", "sometimes");
   CHECK(cubinet_runtime_options_from_environment(&options) == CUBINET_INVALID_ARGUMENT);
   CHECK(last_error_says("CUBINET_MODE"));

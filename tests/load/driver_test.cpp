@@ -45,21 +45,31 @@ TEST_CASE("opening does not initialise; initialising happens once") {
   CHECK(machine.fake.calls("cuDeviceGetCount") == 1);
 }
 
-TEST_CASE("devices are described, and unequal ones are noticed") {
+TEST_CASE("devices are described, and so are their models") {
   FakeMachine machine({kHopper, kAmpere});
   const auto devices = machine.driver().devices();
   REQUIRE(devices.size() == 2);
-  CHECK(devices[0].name == "Fake GPU 0");
+  CHECK(devices[0].name == "Fake GPU");
   CHECK(devices[0].capability == ComputeCapability{9, 0});
   CHECK(devices[0].sm_count == 132);
   CHECK(devices[0].max_smem_bytes == 232'448);
   CHECK(devices[1].ordinal == 1);
   CHECK(devices[1].capability == ComputeCapability{8, 0});
   CHECK(devices[1].memory_bytes == std::uint64_t{80} << 30);
-  CHECK_FALSE(machine.driver().homogeneous());
+  CHECK(model_of(devices[0]) == DeviceModel{"Fake GPU", 132, 80});
   CHECK(message_of([&] { machine.driver().device(2); }, ErrorCode::kInvalidArgument) ==
         "find device 2: there are 2 devices, numbered from 0");
-  CHECK(FakeMachine({kHopper, kHopper}).driver().homogeneous());
+}
+
+TEST_CASE("boards of one model may differ by some memory") {
+  // As drivers report them: an H100 PCIe, an H200 and a board with a little less.
+  for (const auto& [bytes, gib] : {std::pair{85'029'158'912ULL, 79U},
+                                   {150'754'820'096ULL, 140U},
+                                   {150'200'000'000ULL, 140U}}) {
+    DeviceInfo device;
+    device.memory_bytes = bytes;
+    CHECK(model_of(device).memory_gib == gib);
+  }
 }
 
 TEST_CASE("the current device is the current context's") {

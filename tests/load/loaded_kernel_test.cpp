@@ -205,7 +205,7 @@ TEST_CASE("a wrong device is an error that names both, not a refused image") {
   CHECK(refused.kernel == nullptr);
   CHECK(machine.fake.calls("cuLibraryLoadData") == 0);
   const std::string expected =
-      "load fake[N=1]@sm_90a: it is made for sm_90a, but the current device 1 (Fake GPU 1) has "
+      "load fake[N=1]@sm_90a: it is made for sm_90a, but the current device 1 (Fake GPU) has "
       "compute capability 8.0; get the kernel with that device current";
   CHECK(refused.message == expected);
   CHECK(message_of([&] { refused.raise(); }, ErrorCode::kUnsupportedArch) == expected);

@@ -165,6 +165,9 @@ class Runtimes(TestCase):
         self.refused(ValueError, "math.inf for no cap", cubinet.Runtime, max_cache_bytes=0)
         self.refused(ValueError, "warn, off, error", cubinet.Runtime, churn="loud")
         self.refused(ValueError, "1 or more", cubinet.Runtime, churn_limit=0)
+        self.refused(ValueError, "recorded, off, on_miss", cubinet.Runtime, tuning="always")
+        self.refused(ValueError, "milliseconds, 1 or more", cubinet.Runtime, tuning_budget_ms=0)
+        self.refused(TypeError, "sequence of paths", cubinet.Runtime, tuning_files="/a")
         self.refused(ValueError, "0 for no floor", cubinet.Runtime, min_free_bytes=-1)
 
     def test_ever_new_signatures_are_refused_where_that_is_an_error(self):

@@ -38,6 +38,8 @@ TEST_CASE("a variable that cannot be right is refused with its value and what wa
       {"CUBINET_CHURN", "loud", "warn, off or error"},
       {"CUBINET_CHURN_LIMIT", "0", "a number of signatures, 1 or more"},
       {"CUBINET_CHURN_LIMIT", "64x", "a number of signatures, 1 or more"},
+      {"CUBINET_TUNING", "on", "recorded, off or on_miss"},
+      {"CUBINET_TUNING_BUDGET_MS", "10s", "a number of milliseconds, 1 or more"},
       {"CUBINET_CACHE_DIR", "relative/path", "an absolute path, or none"},
       {"CUBINET_CACHE_MAX_SIZE", "4 gigs", "a size such as 4GiB or 500MB, or none"},
       {"CUBINET_CACHE_MAX_SIZE", "0",
@@ -63,6 +65,9 @@ TEST_CASE("variables become options") {
   const EnvironmentVariable log("CUBINET_LOG", "debug");
   const EnvironmentVariable cap("CUBINET_CACHE_MAX_SIZE", "512MiB");
   const EnvironmentVariable floor("CUBINET_CACHE_MIN_FREE", "1GB");
+  const EnvironmentVariable tuning("CUBINET_TUNING", "on_miss");
+  const EnvironmentVariable records("CUBINET_TUNING_FILES", "/e.jsonl:f.jsonl");
+  const EnvironmentVariable budget("CUBINET_TUNING_BUDGET_MS", "1500");
   const RuntimeOptions options = RuntimeOptions::from_environment();
   CHECK(options.mode == Mode::kFrozen);
   CHECK(options.toolchain_policy == ToolchainPolicy::kAny);
@@ -77,6 +82,9 @@ TEST_CASE("variables become options") {
   CHECK(options.log_level == LogLevel::kDebug);
   CHECK(options.max_cache_bytes == std::uint64_t{512} << 20);
   CHECK(options.min_free_bytes == std::uint64_t{1'000'000'000});
+  CHECK(options.tuning == Tuning::kOnMiss);
+  CHECK(options.tuning_files == std::vector<std::filesystem::path>{"/e.jsonl", "f.jsonl"});
+  CHECK(options.tuning_budget == std::chrono::milliseconds(1500));
 }
 
 TEST_CASE("an empty variable is an absent one") {

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "runtime/process_fixture.hpp"
-#include "runtime/recording_file.hpp"
+#include "runtime/line_file.hpp"
 #include "runtime/recording_fixture.hpp"
 
 namespace jit {
@@ -75,7 +75,7 @@ TEST_CASE("processes that are killed while they record tear no line of others") 
     std::vector<pid_t> children;
     for (int i = 0; i < 4; ++i) {
       children.push_back(testing::fork_child([&, process, i] {
-        RecordingFile file(path);
+        LineFile file(path);
         for (int n = 0;; ++n) static_cast<void>(file.append(line(process + i, n)));
         return 0;
       }));
@@ -84,7 +84,7 @@ TEST_CASE("processes that are killed while they record tear no line of others") 
     for (const pid_t child : children) ::kill(child, SIGKILL);
     for (const pid_t child : children) CHECK(testing::wait_for(child) == 128 + SIGKILL);
   }
-  RecordingFile file(path);
+  LineFile file(path);
   CHECK(file.append(line(1'000, 0)).empty());
   const Recording recording = Recording::read(path);
   // Each of those killed may have torn its last line.

@@ -10,7 +10,7 @@
 #include "cache/file_lock.hpp"
 #include "cache/mount_namespace.hpp"
 #include "runtime/process_fixture.hpp"
-#include "runtime/recording_file.hpp"
+#include "runtime/line_file.hpp"
 #include "runtime/recording_fixture.hpp"
 
 namespace jit {
@@ -66,7 +66,7 @@ TEST_CASE("a disk that fails at any call costs the recording one line at most") 
   for (const char* function : {"openat", "fstat", "fstatat", "fcntl", "pread", "write"}) {
     for (const int error : test::errors_of_file_systems()) {
       const testing::TemporaryDirectory directory;
-      RecordingFile file(directory / "r.jsonl");
+      LineFile file(directory / "r.jsonl");
       CHECK(file.append("{\"first\":1}").empty());
       std::string answer;
       std::string struck;
@@ -90,7 +90,7 @@ TEST_CASE("a full disk is one warning, no half line stays, and the kernel is ser
     const testing::TemporaryDirectory directory;
     if (!test::mount_small_disk(directory.path(), "64k")) test::not_allowed();
     directory.write("filler", std::string(60 << 10, 'x'));
-    RecordingFile file(directory / "r.jsonl");
+    LineFile file(directory / "r.jsonl");
     std::string error;
     for (int i = 0; error.empty() && i < 100; ++i) {
       error = file.append("{\"n\":" + std::to_string(i) + std::string(997, ' ') + "}");
@@ -112,7 +112,7 @@ TEST_CASE("a full disk is one warning, no half line stays, and the kernel is ser
 TEST_CASE("the line that a killed process tore is ended, and costs no other line") {
   const testing::TemporaryDirectory directory;
   const auto path = directory.write("r.jsonl", "{\"a\":1}\n{\"templ");
-  RecordingFile file(path);
+  LineFile file(path);
   CHECK(file.append("{\"b\":2}").empty());
   CHECK(file.append("{\"b\":2}").empty());
   CHECK(file.append("{\"a\":1}").empty());
@@ -121,8 +121,8 @@ TEST_CASE("the line that a killed process tore is ended, and costs no other line
 
 TEST_CASE("what others wrote meanwhile is not written again") {
   const testing::TemporaryDirectory directory;
-  RecordingFile one(directory / "r.jsonl");
-  RecordingFile other(directory / "r.jsonl");
+  LineFile one(directory / "r.jsonl");
+  LineFile other(directory / "r.jsonl");
   for (const char* text : {"{\"a\":1}", "{\"b\":2}", "{\"c\":3}"}) {
     CHECK(one.append(text).empty());
     CHECK(other.append(text).empty());
@@ -165,7 +165,7 @@ TEST_CASE("a recording at the limit of file sizes ends, and the process does not
   const testing::TemporaryDirectory directory;
   const std::filesystem::path path = directory / "r.jsonl";
   const std::string tail(40, ' ');
-  RecordingFile file(path);
+  LineFile file(path);
   for (const char* start : {"{\"a\":1", "{\"b\":2"}) CHECK(file.append(start + tail + "}").empty());
   const pid_t child = testing::fork_child([&] {
     const rlimit limit{50, 50};
@@ -184,7 +184,7 @@ TEST_CASE("a recording is full at the size that readers take") {
     text.append(1001 - text.size() % 1001 - 2, ' ').append("}\n");
   }
   const auto path = directory.write("r.jsonl", text);
-  RecordingFile file(path);
+  LineFile file(path);
   CHECK(contains(file.append("{" + std::string(1000, ' ') + "}"), "it is full, with 64 MiB"));
   CHECK(std::filesystem::file_size(path) == text.size());
 }

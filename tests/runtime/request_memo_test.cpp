@@ -51,6 +51,27 @@ TEST_CASE("sizes choose among the slots of one request by bucket step alone") {
   CHECK(memo.find(sized({{"m", 7}, {"n", -1}})).slot == nullptr);
 }
 
+TEST_CASE("models of GPU have slots of their own, also in one bucket step") {
+  const std::vector<table::BucketStep> steps{{"few", 64}, {"many"}};
+  const std::vector<table::BucketDecl> buckets{{"phase", "", "n", steps, 0}};
+  table::Template tmpl;
+  tmpl.buckets = buckets;
+  RequestMemo memo;
+  std::deque<SignatureSlot> slots(6);
+  constexpr std::size_t kModels = 3;
+  const auto asked = [](const std::vector<Size>& sizes, std::size_t model) {
+    return MemoRequest{"t", {}, sizes, Debug::kNone, model};
+  };
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    const std::vector<Size> sizes{{"n", i < kModels ? 1 : 100}};
+    CHECK(memo.find(asked(sizes, i % kModels)).slot == nullptr);
+    memo.insert(asked(sizes, i % kModels), tmpl, {&slots[i]}, kModels);
+  }
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    CHECK(memo.find(asked({{"n", i < kModels ? 64 : 65}}, i % kModels)).slot == &slots[i]);
+  }
+}
+
 TEST_CASE("an equal request is found, any other is not") {
   RequestMemo memo;
   SignatureSlot slot;

@@ -1,7 +1,5 @@
 // Calls of libfake_cuda.so about devices, contexts, libraries and launches; the names and parameter
 // lists are those of src/load/cuda_api.hpp.
-#include <string>
-
 #include "support/fake_calls.hpp"
 #include "support/fake_image.hpp"
 
@@ -79,8 +77,8 @@ FAKE_CALL cuDeviceGet(CudaDevice* device, int ordinal) {
 }
 FAKE_CALL cuDeviceGetName(char* name, int size, CudaDevice device) {
   FAKE_ENTER;
-  const std::string text = "Fake GPU " + std::to_string(device);
-  text.copy(name, static_cast<std::size_t>(size));
+  state.devices.at(static_cast<std::size_t>(device))
+      .name.copy(name, static_cast<std::size_t>(size));
   return 0;
 }
 FAKE_CALL cuDeviceGetAttribute(int* value, int attribute, CudaDevice device) {
@@ -95,9 +93,9 @@ FAKE_CALL cuDeviceGetAttribute(int* value, int attribute, CudaDevice device) {
     default: return kInvalidValue;
   }
 }
-FAKE_CALL cuDeviceTotalMem_v2(std::size_t* bytes, CudaDevice) {
+FAKE_CALL cuDeviceTotalMem_v2(std::size_t* bytes, CudaDevice device) {
   FAKE_ENTER;
-  *bytes = std::size_t{80} << 30;
+  *bytes = state.devices.at(static_cast<std::size_t>(device)).memory_bytes;
   return 0;
 }
 

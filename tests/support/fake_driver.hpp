@@ -6,7 +6,8 @@
 // running them. Device memory is host memory. Images are real cubins or those of make_fake_image.
 //
 // A process that cannot call in here (a command under test) steers by environment variables, read
-// when the library is loaded: FAKE_CUDA_DEVICES="9.0,9.0,8.0", FAKE_CUDA_VERSION=12040,
+// when the library is loaded: FAKE_CUDA_DEVICES="9.0,9.0/A name/132/141,8.0" (a name,
+// multiprocessors and GiB are optional), FAKE_CUDA_VERSION=12040,
 // FAKE_CUDA_FAIL="cuInit=100,cuLibraryLoadData=209" (each for ever),
 // FAKE_CUDA_BLOCK_US="128=8,256=9.5" (how long launches of so many threads per block take).
 #pragma once
@@ -26,6 +27,8 @@ struct FakeDevice {
   ComputeCapability capability{9, 0};
   int sm_count = 132;
   std::uint32_t max_smem_bytes = 232'448;
+  std::string name = "Fake GPU";
+  std::uint64_t memory_bytes = std::uint64_t{80} << 30;
 };
 
 // FakeLaunch is one recorded launch.

@@ -8,17 +8,30 @@
 namespace jit::testing {
 namespace {
 
+// Takes what stands before `mark` off the front.
+std::string take_until(std::string& text, char mark) {
+  std::string part = text.substr(0, text.find(mark));
+  text.erase(0, part.size() + 1);
+  return part;
+}
+
+// "9.0" or "9.0/name/multiprocessors/GiB"
+FakeDevice device_from(std::string text) {
+  FakeDevice device;
+  std::string capability = take_until(text, '/');
+  device.capability.major = std::atoi(take_until(capability, '.').c_str());
+  device.capability.minor = std::atoi(capability.c_str());
+  if (!text.empty()) device.name = take_until(text, '/');
+  if (!text.empty()) device.sm_count = std::atoi(take_until(text, '/').c_str());
+  if (!text.empty()) device.memory_bytes = std::strtoull(text.c_str(), nullptr, 10) << 30;
+  return device;
+}
+
 std::vector<FakeDevice> devices_from(const char* text) {
   if (text == nullptr) return {FakeDevice{}};
   std::vector<FakeDevice> devices;
-  for (const char* at = text; at != nullptr && *at != 0;) {
-    FakeDevice device;
-    char* end = nullptr;
-    device.capability.major = static_cast<int>(std::strtol(at, &end, 10));
-    if (*end == '.') device.capability.minor = static_cast<int>(std::strtol(end + 1, &end, 10));
-    devices.push_back(device);
-    at = *end == ',' ? end + 1 : nullptr;
-  }
+  for (std::string rest = text; !rest.empty();)
+    devices.push_back(device_from(take_until(rest, ',')));
   return devices;
 }
 

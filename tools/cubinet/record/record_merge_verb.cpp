@@ -7,7 +7,7 @@
 #include "cubinet/record/recording_files.hpp"
 #include "cubinet/text.hpp"
 #include "cubinet/verbs.hpp"
-#include "runtime/recording_file.hpp"
+#include "runtime/line_file.hpp"
 
 namespace jit::inline v1 {
 namespace {
@@ -35,7 +35,7 @@ class RecordMergeVerb final : public Verb {
       throw UsageError("record merge: name the file to write and those to read");
     }
     // What processes append to OUT from here on waits, and goes to the new file.
-    const UniqueFd held = hold_recording(out_);
+    const UniqueFd held = hold_line_file(out_);
     const Recording recording = read_recordings(in_);
     note_skipped_lines(recording);
     write(recording.text());

@@ -43,7 +43,9 @@ class RuntimeOptions(Growing):
                 ("trace_file", c_char_p), ("churn_limit", c_uint64), ("churn", c_int32),
                 ("reserved_2", c_int32),
                 ("packs", POINTER(c_char_p)), ("pack_count", c_size_t),
-                ("record_file", c_char_p)]
+                ("record_file", c_char_p), ("tuning_files", POINTER(c_char_p)),
+                ("tuning_file_count", c_size_t), ("tuning_budget_ms", c_int64),
+                ("tuning", c_int32), ("reserved_3", c_int32)]
 
 
 class Stats(Growing):

@@ -23,6 +23,7 @@ LogSink = Callable[[str, str], None]
 MODES = {"auto": 0, "readonly": 1, "frozen": 2}
 TOOLCHAINS = {"exact": 0, "release": 1, "any": 2}
 CHURN = {"warn": 0, "off": 1, "error": 2}
+TUNING = {"recorded": 0, "off": 1, "on_miss": 2}
 LOG_LEVELS = {"debug": 1, "info": 2, "warning": 3, "error": 4, "off": 5}
 _LEVEL_NAMES = {number: name for name, number in LOG_LEVELS.items()}
 _INT64 = (-(1 << 63), (1 << 63) - 1)
@@ -95,6 +96,9 @@ class Runtime:
     lock_timeout_ms: longest wait for another process that compiles the same kernel; 0: none
     churn: "warn", "off" or "error": what ever new signatures of one template are
     churn_limit: as many signatures of one template are expected in a process
+    tuning: "recorded", "off" or "on_miss": where tunables come from that are not pinned
+    tuning_files: files of tuning records, as cubinet tune writes them
+    tuning_budget_ms: for the measurements of one signature where tuning is "on_miss"
     trace_file: trace events for Perfetto; %p in its name becomes the process id
     log: called with (level, line) from any thread, until close(); default: stderr
     log_level: "debug", "info", "warning", "error" or "off"
@@ -140,7 +144,8 @@ class Runtime:
             raise TypeError(f"expected {name} to be a sequence of paths, got {value!r}")
         paths = (ctypes.c_char_p * len(value))(*(os.fsencode(path) for path in value))
         field, count = {"template_path": ("template_path", "template_path_count"),
-                        "packs": ("packs", "pack_count")}[name]
+                        "packs": ("packs", "pack_count"),
+                        "tuning_files": ("tuning_files", "tuning_file_count")}[name]
         setattr(struct, field, paths)
         setattr(struct, count, len(value))
 
@@ -149,7 +154,8 @@ class Runtime:
 
     def _set_choice(self, struct: _library.RuntimeOptions, name: str, value: str) -> None:
         field, choices = {"mode": ("mode", MODES), "toolchain": ("toolchain_policy", TOOLCHAINS),
-                          "churn": ("churn", CHURN), "log_level": ("log_level", LOG_LEVELS)}[name]
+                          "churn": ("churn", CHURN), "tuning": ("tuning", TUNING),
+                          "log_level": ("log_level", LOG_LEVELS)}[name]
         setattr(struct, field, choice(name, value, choices))
 
     def _set_pack_toolchain(self, struct: _library.RuntimeOptions, name: str, value: str) -> None:
@@ -159,6 +165,12 @@ class Runtime:
         if value < 0:
             raise InvalidArgumentError(f"read {name}: {value} is not valid; expected 0 or more")
         struct.lock_timeout_ms = value or -1
+
+    def _set_budget(self, struct: _library.RuntimeOptions, name: str, value: int) -> None:
+        if not (isinstance(value, int) and 0 < value <= _INT64[1]):
+            raise InvalidArgumentError(f"read {name}: {value!r} is not valid; expected a number of "
+                                       "milliseconds, 1 or more")
+        struct.tuning_budget_ms = value
 
     def _set_limit(self, struct: _library.RuntimeOptions, name: str, value: int) -> None:
         if not (isinstance(value, int) and 0 < value <= _INT64[1]):
@@ -330,6 +342,8 @@ _OPTIONS: Dict[str, Callable[..., None]] = {
     "lock_timeout_ms": Runtime._set_timeout, "log": Runtime._set_log,
     "log_level": Runtime._set_choice, "churn": Runtime._set_choice,
     "churn_limit": Runtime._set_limit, "trace_file": Runtime._set_path,
+    "tuning": Runtime._set_choice, "tuning_files": Runtime._set_paths,
+    "tuning_budget_ms": Runtime._set_budget,
 }
 
 _shared: Optional[Runtime] = None

@@ -1,4 +1,4 @@
-#include "runtime/recording_file.hpp"
+#include "runtime/line_file.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -14,7 +14,6 @@
 
 #include "base/file.hpp"
 #include "cache/file_lock.hpp"
-#include "jit/recording.hpp"
 
 namespace jit::inline v1 {
 namespace {
@@ -23,16 +22,14 @@ namespace {
 constexpr std::chrono::milliseconds kLockPatience{100};
 constexpr std::chrono::milliseconds kLockPause{1};
 constexpr int kOpens = 3;
-// A mistyped path must not cost another file its form.
-constexpr const char* kForeign = "it holds something else than a recording";
 constexpr std::size_t kReadBytes = std::size_t{64} << 10;
 
-int open_to_append(const std::filesystem::path& path) noexcept {
+int open_to_append(const std::filesystem::path& path, mode_t mode) noexcept {
   // O_NONBLOCK: a fifo without a reader is refused, not waited for.
   constexpr int kFlags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   int fd = -1;
   do {
-    fd = ::openat(AT_FDCWD, path.c_str(), kFlags, 0666);
+    fd = ::openat(AT_FDCWD, path.c_str(), kFlags, mode);
   } while (fd < 0 && errno == EINTR);
   return fd;
 }
@@ -61,13 +58,13 @@ std::size_t DigestHash::operator()(const Xxh3Digest& digest) const noexcept {
   return hash;
 }
 
-UniqueFd hold_recording(const std::filesystem::path& path) {
+UniqueFd hold_line_file(const std::filesystem::path& path) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (fd && lock_within(fd.get(), kLockPatience) != 0) fd.reset();
   return fd;
 }
 
-std::string RecordingFile::append(std::string_view line) {
+std::string LineFile::append(std::string_view line) {
   std::string error;
   const UniqueFd fd = open(&error);
   if (!fd) return error;
@@ -76,9 +73,9 @@ std::string RecordingFile::append(std::string_view line) {
   return write_line(fd.get(), line);
 }
 
-UniqueFd RecordingFile::open(std::string* error) {
+UniqueFd LineFile::open(std::string* error) {
   for (int i = 0;; ++i) {
-    UniqueFd fd(open_to_append(path_));
+    UniqueFd fd(open_to_append(path_, form_.mode));
     if (!fd) {
       *error = error_text(errno);
       return fd;
@@ -95,20 +92,20 @@ UniqueFd RecordingFile::open(std::string* error) {
   }
 }
 
-void RecordingFile::lock(int fd) {
+void LineFile::lock(int fd) {
   const int status = lock_within(fd, patient_ ? kLockPatience : std::chrono::milliseconds(0));
   locked_ = status == 0;
   patient_ = status != EAGAIN;
 }
 
-bool RecordingFile::is_current(int fd) const {
+bool LineFile::is_current(int fd) const {
   struct stat opened {};
   struct stat named {};
   return ::fstat(fd, &opened) == 0 && ::fstatat(AT_FDCWD, path_.c_str(), &named, 0) == 0 &&
          opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
-std::string RecordingFile::read_new_lines(int fd) {
+std::string LineFile::read_new_lines(int fd) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) return error_text(errno);
   const bool same = status.st_dev == seen_.device && status.st_ino == seen_.inode &&
@@ -117,9 +114,9 @@ std::string RecordingFile::read_new_lines(int fd) {
     lines_.clear();
     seen_ = {status.st_dev, status.st_ino, 0, false};
   }
-  if (static_cast<std::uint64_t>(status.st_size) > Recording::kMaxBytes) {
-    return fmt::format("it has {} bytes, and more than {} are no recording", status.st_size,
-                       Recording::kMaxBytes);
+  if (static_cast<std::uint64_t>(status.st_size) > form_.max_bytes) {
+    return fmt::format("it has {} bytes, and more than {} are no {}", status.st_size,
+                       form_.max_bytes, form_.what);
   }
   std::string text;
   while (true) {
@@ -130,18 +127,23 @@ std::string RecordingFile::read_new_lines(int fd) {
     if (count < 0 && errno != EINTR) return error_text(errno);
     text.resize(kept + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     if (count == 0) break;
-    if (seen_.bytes == 0 && text.find_first_not_of("\r\n{") == 0) return kForeign;
+    if (seen_.bytes == 0 && text.find_first_not_of("\r\n{") == 0) return foreign();
     std::string_view rest = text;
     take_lines(rest);
     text.erase(0, text.size() - rest.size());
-    if (text.size() > Recording::kMaxLineBytes) return kForeign;
+    if (text.size() > form_.max_line_bytes) return foreign();
   }
   seen_.torn = !text.empty();
   return {};
 }
 
+// A mistyped path must not cost another file its form.
+std::string LineFile::foreign() const {
+  return fmt::format("it holds something else than a {}", form_.what);
+}
+
 // Takes whole lines from the front of `text`.
-void RecordingFile::take_lines(std::string_view& text) {
+void LineFile::take_lines(std::string_view& text) {
   for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
     lines_.insert(xxh3_128(as_bytes(text.substr(0, end))));
     text.remove_prefix(end + 1);
@@ -149,11 +151,11 @@ void RecordingFile::take_lines(std::string_view& text) {
   }
 }
 
-std::string RecordingFile::write_line(int fd, std::string_view line) {
+std::string LineFile::write_line(int fd, std::string_view line) {
   const std::string text = fmt::format("{}{}\n", seen_.torn ? "\n" : "", line);
   const off_t before = size_of(fd);
-  if (static_cast<std::uint64_t>(before) + text.size() > Recording::kMaxBytes) {
-    return fmt::format("it is full, with {} MiB", Recording::kMaxBytes >> 20);
+  if (static_cast<std::uint64_t>(before) + text.size() > form_.max_bytes) {
+    return fmt::format("it is full, with {} MiB", form_.max_bytes >> 20);
   }
   // Beyond this limit the system would not only refuse but raise SIGXFSZ, which kills.
   rlimit limit{};

@@ -1,4 +1,4 @@
-// RecordingFile: lines that many processes append to one file.
+// LineFile: lines that many processes append to one file, recordings of requests and others.
 #pragma once
 
 #include <sys/types.h>
@@ -11,6 +11,7 @@
 
 #include "base/digest.hpp"
 #include "base/file_descriptor.hpp"
+#include "jit/recording.hpp"
 
 namespace jit::inline v1 {
 
@@ -20,12 +21,22 @@ struct DigestHash {
 };
 using LineSet = std::unordered_set<Xxh3Digest, DigestHash>;
 
-// Holds up those who append to the recording at `path`, for as long as the descriptor is open and
+// What a file of lines may hold, each an object of JSON.
+struct LineFileForm {
+  const char* what = "";  // "recording"
+  std::size_t max_bytes = 0;
+  std::size_t max_line_bytes = 0;
+  mode_t mode = 0666;  // of a new file, less the umask
+};
+inline constexpr LineFileForm kRecordingForm{"recording", Recording::kMaxBytes,
+                                             Recording::kMaxLineBytes};
+
+// Holds up those who append to the file at `path`, for as long as the descriptor is open and
 // they have patience: for whoever replaces the file. Returns: no descriptor where there is no such
 // file or no lock to be had.
-UniqueFd hold_recording(const std::filesystem::path& path);
+UniqueFd hold_line_file(const std::filesystem::path& path);
 
-// RecordingFile opens the file anew for every line: nothing is held over a fork, and a file that
+// LineFile opens the file anew for every line: nothing is held over a fork, and a file that
 // was moved, removed or replaced meanwhile is no longer written to. A line goes out in one write()
 // at the file's end, under a lock of the open file where locks work; so lines are whole, and none
 // is there twice, unless locks fail or the holder of one is stopped: then it is written all the
@@ -34,9 +45,10 @@ UniqueFd hold_recording(const std::filesystem::path& path);
 //
 // Threads: one at a time. Cost: a dozen system calls, some ten microseconds and more where the disk
 // is slow; and once per process, and again where others wrote, the time to read what is there.
-class RecordingFile {
+class LineFile {
  public:
-  explicit RecordingFile(std::filesystem::path path) : path_(std::move(path)) {}
+  explicit LineFile(std::filesystem::path path, const LineFileForm& form = kRecordingForm)
+      : path_(std::move(path)), form_(form) {}
 
   const std::filesystem::path& path() const noexcept { return path_; }
   // Appends `line`, which has no newline, unless it is there. Returns: "", or why it could not.
@@ -54,11 +66,13 @@ class RecordingFile {
   UniqueFd open(std::string* error);
   void lock(int fd);
   bool is_current(int fd) const;
+  std::string foreign() const;
   std::string read_new_lines(int fd);
   void take_lines(std::string_view& text);
   std::string write_line(int fd, std::string_view line);
 
   std::filesystem::path path_;
+  LineFileForm form_;
   Seen seen_;
   LineSet lines_;
   bool patient_ = true;  // nobody has kept the lock for long so far

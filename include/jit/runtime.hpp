@@ -83,8 +83,9 @@ class JIT_EXPORT Runtime {
   // A failure is logged when it happens.
   // Requires: the calling context outlives the work.
   // Cost: as get_kernel in memory; else microseconds. The first call of a Runtime finds the driver,
-  // the first of a template on the template path reads it, and the first that starts something
-  // starts a thread.
+  // the first of a template on the template path reads it, the first that leaves a tunable open
+  // reads the tuning records, and the first that starts something starts a thread. Nothing is tuned
+  // for it, see Tuning::kOnMiss.
   std::optional<Kernel> try_get_kernel(std::string_view name,
                                        std::initializer_list<Constant> constants,
                                        const Sizes& sizes = {}, const KernelOptions& options = {});
@@ -118,8 +119,10 @@ class JIT_EXPORT Runtime {
   // they do not know is in the report.
   WarmUpReport warm_up(const Recording& recording, const WarmUpOptions& options = {});
 
-  // Puts the kernel for `arch` ("sm_90a") into the cache; needs neither driver nor GPU.
-  // Errors: as get_kernel, less the driver's; kIo if it could not be published.
+  // Puts the kernel for `arch` ("sm_90a") into the cache; needs neither driver nor GPU. Where
+  // tuning records choose one for each of several devices of that architecture, all of them; the
+  // report is of the first. Errors: as get_kernel, less the driver's; kIo if it could not be
+  // published.
   PrecompileReport precompile(std::string_view name, std::initializer_list<Constant> constants,
                               const Sizes& sizes, std::string_view arch,
                               Debug debug = Debug::kNone);

@@ -29,6 +29,11 @@ bool give_this_alone(const Signature& signature, const std::vector<Constant>& co
   return all.size() == 1 && all.front() == signature;
 }
 
+// The machine that runs the command may have other tuning records.
+bool may_be_tuned(const table::Template& tmpl, std::size_t constant) {
+  return !tmpl.tuning_sizes.empty() && tmpl.constants[constant].role == table::Role::kTunable;
+}
+
 std::vector<Constant> least_constants(const Signature& signature) {
   const table::Template& tmpl = *signature.tmpl;
   std::vector<Constant> constants;
@@ -37,6 +42,7 @@ std::vector<Constant> least_constants(const Signature& signature) {
   }
   if (cardinality_of(tmpl).buckets > kMostVariants) return constants;
   for (std::size_t i = constants.size(); i-- > 0;) {
+    if (may_be_tuned(tmpl, i)) continue;
     std::vector<Constant> fewer = constants;
     fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i));
     if (give_this_alone(signature, fewer)) constants = std::move(fewer);

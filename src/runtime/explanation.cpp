@@ -18,8 +18,8 @@ class Teller {
       : source_(source), driver_(driver), request_(request) {}
 
   Explanation tell() {
-    tell_constants();
     told_.toolchain = source_.toolchain(driver_);
+    tell_constants();
     if (told_.toolchain) told_.nvrtc_version = find_version(*told_.toolchain);
     check_capability(request_.tmpl, request_.arch);
     unit_ = make_unit(told_.signature, request_.arch, request_.debug);
@@ -45,19 +45,44 @@ class Teller {
       }
       told_.buckets.push_back(choice);
     }
+    const auto choice = tell_record(steps);
     const table::SelectionRow* row = select_row(tmpl, told_.signature.values, steps);
     if (row != nullptr) told_.row = static_cast<std::size_t>(row - tmpl.selection.data()) + 1;
     for (const table::ConstantDecl& decl : tmpl.constants) {
-      told_.origins.push_back(origin_of(decl, row));
+      told_.origins.push_back(origin_of(decl, choice, row));
     }
   }
 
-  ValueOrigin origin_of(const table::ConstantDecl& decl, const table::SelectionRow* row) const {
+  // What a new process with this device and compiler would take from its records.
+  std::optional<TunedChoice> tell_record(const BucketSteps& steps) {
+    const table::Template& tmpl = request_.tmpl;
+    told_.device = request_.device;
+    if (request_.tuning == nullptr) return std::nullopt;
+    if (!request_.tuning->chooses(tmpl, request_.constants)) return std::nullopt;
+    TuningTarget target{request_.arch, std::nullopt, request_.device};
+    if (told_.toolchain) target.release = told_.toolchain->id.release;
+    const TuningTable& records = request_.tuning->table(tmpl);
+    told_.skipped = records.skipped();
+    const std::vector<SkippedRecord> damaged = request_.tuning->damaged();
+    told_.skipped.insert(told_.skipped.end(), damaged.begin(), damaged.end());
+    const auto choice = records.choose(tmpl, told_.signature.values, steps, target);
+    if (!choice) return std::nullopt;
+    told_.record = {choice->rule, std::string(choice->device), std::string(choice->toolchain),
+                    std::string(choice->place)};
+    told_.signature = resolve(tmpl, request_.constants, steps, choice->set);
+    return choice;
+  }
+
+  ValueOrigin origin_of(const table::ConstantDecl& decl, const std::optional<TunedChoice>& choice,
+                        const table::SelectionRow* row) const {
     const auto has = [&](std::span<const Constant> constants) {
       return std::any_of(constants.begin(), constants.end(),
                          [&](const Constant& constant) { return constant.name == decl.name; });
     };
     if (has(request_.constants)) return ValueOrigin::kGiven;
+    if (choice && has(choice->set)) {
+      return choice->rule == TuningRule::kExact ? ValueOrigin::kRecord : ValueOrigin::kHint;
+    }
     return row != nullptr && has(row->set) ? ValueOrigin::kSelection : ValueOrigin::kDefault;
   }
 
@@ -172,6 +197,8 @@ std::string_view name_of(ValueOrigin origin) noexcept {
     case ValueOrigin::kGiven: return "given";
     case ValueOrigin::kDefault: return "default";
     case ValueOrigin::kSelection: return "selection";
+    case ValueOrigin::kRecord: return "record";
+    case ValueOrigin::kHint: return "hint";
   }
   return "?";
 }

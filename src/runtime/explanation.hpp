@@ -10,6 +10,7 @@
 #include "runtime/artifact_source.hpp"
 #include "runtime/devices.hpp"
 #include "runtime/nearest_entries.hpp"
+#include "runtime/tuning_store.hpp"
 #include "signature/selection.hpp"
 
 namespace jit::inline v1 {
@@ -21,10 +22,19 @@ struct ExplainRequest {
   Arch arch;
   Debug debug = Debug::kNone;
   Mode mode = Mode::kAuto;  // of the process that is spoken of; the source itself may be read-only
+  TuningStore* tuning = nullptr;  // null: nothing is known of tuning records
+  std::optional<DeviceModel>
+      device{};  // whose records count before hints; nullopt: no GPU is meant
 };
 
 // Where a constant has its value from.
-enum class ValueOrigin : std::uint8_t { kGiven, kDefault, kSelection };
+enum class ValueOrigin : std::uint8_t {
+  kGiven,
+  kDefault,
+  kSelection,
+  kRecord,  // a tuning record of this device and compiler
+  kHint,    // one of another device of the architecture, or of another compiler
+};
 std::string_view name_of(ValueOrigin origin) noexcept;  // "given"
 
 // The step of one bucket, and the size that chose it, if one was given.
@@ -32,6 +42,14 @@ struct BucketChoice {
   const table::BucketDecl* bucket = nullptr;
   std::string_view step;
   std::optional<std::int64_t> size;
+};
+
+// The tuning record that chose what was not given.
+struct RecordTold {
+  TuningRule rule = TuningRule::kExact;
+  std::string device;  // that it was measured on
+  std::string toolchain;
+  std::string place;
 };
 
 // How it would end.
@@ -51,7 +69,10 @@ struct Explanation {
   UnitKey key;
   std::vector<ValueOrigin> origins;  // of the constants, by position
   std::vector<BucketChoice> buckets;
-  std::size_t row = 0;  // of the selection, from 1; 0: none holds
+  std::size_t row = 0;                // of the selection, from 1; 0: none holds
+  std::optional<DeviceModel> device;  // that was spoken of
+  std::optional<RecordTold> record;
+  std::vector<SkippedRecord> skipped;  // tuning records that could not be used
   std::optional<ToolchainLocation> toolchain;
   std::string nvrtc_version;  // empty if nothing tells it
   std::vector<TierAnswer> answers;

@@ -41,6 +41,7 @@ Runtime::Impl::Impl(RuntimeOptions options)
                  [this](Pursuit& pursuit) { return make(pursuit); }},
                 logger_),
       source_(options_, logger_, trace_.sink()),
+      tuning_(options_, source_.directory(), source_.tiers(), logger_),
       recorder_(source_.directory(), [this] { return counts(); }) {
   for (const std::filesystem::path& directory : options_.template_path) {
     std::error_code error;
@@ -99,6 +100,10 @@ SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request, Asked asked)
   // A bad request is refused before a GPU is asked for.
   Signature signature = resolve(tmpl, request.constants, steps);
   const std::optional<std::size_t> model = model_of(request.options);
+  if (model) {
+    signature = with_records({std::move(signature), request.constants, steps, *model,
+                              /*may_tune=*/asked == Asked::kNow});
+  }
   SignatureSlot& slot = memory_.slot_of(std::move(signature), request.options.debug, admit);
   if (span.has_sink()) span.arg("signature", slot.signature.text());
   // Before anything that may take long, fail or be killed.

@@ -2,21 +2,25 @@
 
 #include <fmt/format.h>
 
-#include <set>
+#include <map>
+#include <span>
+#include <string>
 #include <utility>
-
-#include "signature/recorded_request.hpp"
 
 namespace jit::inline v1 {
 
 Replay replay(TemplateRegistry& templates, const Recording& recording) {
   Replay replay;
-  std::set<std::pair<std::string, Debug>> known;
+  std::map<std::pair<std::string, Debug>, std::size_t> known;  // by signature, where it is
   for (const auto& [request, place] : recording.requests()) {
     try {
-      Signature signature = resolve(templates.find(request.name), request);
-      if (!known.emplace(signature.text(), request.debug).second) continue;
-      replay.requests.push_back({std::move(signature), request.debug, place});
+      const table::Template& tmpl = templates.find(request.name);
+      RequestParts parts = parts_of(tmpl, request);
+      Signature signature = resolve(tmpl, std::span<const Constant>(parts.constants), parts.steps);
+      const auto [at, is_new] =
+          known.emplace(std::pair(signature.text(), request.debug), replay.requests.size());
+      if (is_new) replay.requests.push_back({std::move(signature), {}, request.debug, place});
+      replay.requests[at->second].asked.push_back(std::move(parts));
     } catch (const Error& error) {
       replay.unknown.push_back({request.name, place, error});
     }

@@ -7,12 +7,15 @@
 #include "jit/error.hpp"
 #include "jit/recording.hpp"
 #include "runtime/template_registry.hpp"
+#include "signature/recorded_request.hpp"
 #include "signature/signature.hpp"
 
 namespace jit::inline v1 {
 
 struct ReplayedRequest {
-  Signature signature;
+  Signature signature;  // by selection table and defaults; tuning records choose by `asked`
+  // The requests that resolve to it. Lifetime: they refer to the recording.
+  std::vector<RequestParts> asked;
   Debug debug = Debug::kNone;
   std::string place;  // of the first request that asks for it, as Recording has it
 };

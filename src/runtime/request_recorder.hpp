@@ -39,7 +39,7 @@ class RequestRecorder final : private ForkAware {
   void after_fork(bool) noexcept override { mutex_.unlock(); }
 
   Logger logger_;
-  std::mutex mutex_;                   // everything below
+  std::mutex mutex_;              // everything below
   std::optional<LineFile> file_;  // set or not for good
   LineSet recorded_;
 };

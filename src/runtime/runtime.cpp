@@ -131,9 +131,14 @@ PrecompileReport Runtime::precompile(std::string_view name, std::span<const Cons
   }
   return guarded([&] {
     const table::Template& tmpl = impl_->templates().find(name);
-    const Signature signature = resolve(tmpl, constants, sizes);
+    const auto signatures =
+        impl_->signatures(tmpl, constants, {*parsed, std::nullopt, steps_of(tmpl, sizes)});
     impl_->templates().mark_served(name);
-    return impl_->precompile(signature, *parsed, debug);
+    PrecompileReport first = impl_->precompile(signatures.front(), *parsed, debug);
+    for (const Signature& other : std::span(signatures).subspan(1)) {
+      impl_->precompile(other, *parsed, debug);
+    }
+    return first;
   });
 }
 

@@ -27,6 +27,7 @@
 #include "runtime/template_registry.hpp"
 #include "runtime/trace.hpp"
 #include "runtime/tuner.hpp"
+#include "runtime/tuning_store.hpp"
 
 namespace jit::inline v1 {
 
@@ -61,6 +62,18 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   TemplateRegistry& templates() noexcept { return templates_; }
   ArtifactSource& source() noexcept { return source_; }
   Devices& devices() noexcept { return devices_; }
+  TuningStore& tuning() noexcept { return tuning_; }
+  // What requests with these constants resolve to on GPUs that code for `arch` is made for: on
+  // `device`, or, where none is given, on any, with a tuning record or without; in these bucket
+  // steps, or in all. Distinct; at least one. Errors: those of resolve().
+  struct SignaturesFor {
+    Arch arch;
+    std::optional<DeviceModel> device{};
+    std::optional<BucketSteps> steps{};
+  };
+  std::vector<Signature> signatures(const table::Template& tmpl,
+                                    std::span<const Constant> constants,
+                                    const SignaturesFor& wanted);
   Stats stats() const;
   // The same by the names that statistics on disk have.
   Counts counts() const;
@@ -88,6 +101,19 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   // Errors: those of a bad request, and kUnstableSignature.
   enum class Asked : std::uint8_t { kNow, kAhead };
   SignatureSlot& slot_of(const KernelRequest& request, Asked asked = Asked::kNow);
+
+  // The signature of a request that resolves to `plain` without tuning records: with them.
+  struct TunedRequest {
+    Signature plain;
+    std::span<const Constant> constants;
+    const BucketSteps& steps;
+    std::size_t model = 0;
+    bool may_tune = false;  // first, if the options say so
+  };
+  Signature with_records(TunedRequest request);
+  TuningTarget target_of(const table::Template& tmpl, std::size_t model);
+  // Of the compiler at hand; nullopt: there is none.
+  std::optional<CompilerRelease> compiler_release();
 
   MemoryTier::Claim claim_in_memory(SignatureSlot& slot, std::size_t capability);
   Kernel get_slowly(const KernelRequest& request);
@@ -156,6 +182,7 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   // compiler, which is younger, before it keeps anybody from asking.
   Pursuits pursuits_;
   ArtifactSource source_;
+  TuningStore tuning_;
   HitCounter hits_;
   std::atomic<std::uint64_t> kernels_loaded_{0};
   std::atomic<std::uint64_t> bytes_loaded_{0};

@@ -35,5 +35,8 @@ set(CUBINET_SOURCES_RUNTIME
     tuning_problems.cpp
     variant_clock.cpp
     variant_facts.cpp
+    tuned_signature.cpp
+    tuning_sources.cpp
+    tuning_store.cpp
     warm_up.cpp
     worker.cpp)

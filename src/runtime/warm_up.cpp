@@ -65,9 +65,15 @@ WarmUpReport Runtime::Impl::warm_up(const Recording& recording, const WarmUpOpti
   for (const SkippedLine& line : recording.skipped()) logger_.warning(text_of(line));
   std::vector<Pursuit> pursuits;
   for (const ReplayedRequest& request : replayed.requests) {
+    const KernelOptions here{-1, request.debug};
     templates_.mark_served(request.signature.tmpl->name);
-    SignatureSlot& slot = memory_.slot_of(request.signature, request.debug);
-    pursuits.push_back(pursuit_of(slot, KernelOptions{-1, request.debug}));
+    for (const RequestParts& asked : request.asked) {
+      devices_.driver();
+      Signature signature = with_records({request.signature, asked.constants, asked.steps,
+                                          devices_.model_index(-1), /*may_tune=*/false});
+      SignatureSlot& slot = memory_.slot_of(std::move(signature), request.debug);
+      pursuits.push_back(pursuit_of(slot, here));
+    }
   }
   WarmUpReport report = warm_up(std::move(pursuits), options);
   for (const UnknownRequest& unknown : replayed.unknown) {

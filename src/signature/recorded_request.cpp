@@ -82,13 +82,17 @@ RecordedRequest make_recorded_request(const Signature& signature, std::span<cons
   return request;
 }
 
-Signature resolve(const table::Template& tmpl, const RecordedRequest& request) {
-  std::vector<Constant> constants;
-  constants.reserve(request.constants.size());
+RequestParts parts_of(const table::Template& tmpl, const RecordedRequest& request) {
+  RequestParts parts{{}, steps_of(tmpl, request)};
   for (const RecordedConstant& constant : request.constants) {
-    constants.push_back({constant.name, value_of(constant)});
+    parts.constants.push_back({constant.name, value_of(constant)});
   }
-  return resolve(tmpl, std::span<const Constant>(constants), steps_of(tmpl, request));
+  return parts;
+}
+
+Signature resolve(const table::Template& tmpl, const RecordedRequest& request) {
+  const RequestParts parts = parts_of(tmpl, request);
+  return resolve(tmpl, std::span<const Constant>(parts.constants), parts.steps);
 }
 
 std::optional<Debug> parse_debug_kind(std::string_view text) noexcept {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "jit/recording.hpp"
 #include "signature/signature.hpp"
@@ -18,9 +19,16 @@ Value value_of(const RecordedConstant& constant);
 RecordedRequest make_recorded_request(const Signature& signature, std::span<const Constant> given,
                                       const BucketSteps& steps, Debug debug);
 
+// A request as it is resolved. Lifetime: names and text refer to the recorded one.
+struct RequestParts {
+  std::vector<Constant> constants;
+  BucketSteps steps{};
+};
+// Errors: kInvalidArgument for a bucket or a step that the template does not declare.
+RequestParts parts_of(const table::Template& tmpl, const RecordedRequest& request);
+
 // The signature that a replay of the request asks for, with the template as it is today.
-// Errors: kInvalidArgument as resolve() of constants, and for a bucket or a step that the template
-// does not declare.
+// Tuning records apart. Errors: those of resolve() and of parts_of().
 Signature resolve(const table::Template& tmpl, const RecordedRequest& request);
 
 std::optional<Debug> parse_debug_kind(std::string_view text) noexcept;

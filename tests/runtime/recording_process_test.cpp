@@ -5,8 +5,8 @@
 #include <random>
 #include <thread>
 
-#include "runtime/process_fixture.hpp"
 #include "runtime/line_file.hpp"
+#include "runtime/process_fixture.hpp"
 #include "runtime/recording_fixture.hpp"
 
 namespace jit {

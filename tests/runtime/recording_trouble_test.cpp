@@ -9,8 +9,8 @@
 #include "cache/fault_injection.hpp"
 #include "cache/file_lock.hpp"
 #include "cache/mount_namespace.hpp"
-#include "runtime/process_fixture.hpp"
 #include "runtime/line_file.hpp"
+#include "runtime/process_fixture.hpp"
 #include "runtime/recording_fixture.hpp"
 
 namespace jit {

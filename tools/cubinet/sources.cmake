@@ -12,6 +12,7 @@ set(CUBINET_SOURCES_CUBINET
     cache/cache_verify_verb.cpp
     command_line.cpp
     context.cpp
+    device_option.cpp
     explain/difference_text.cpp
     doctor/doctor_report.cpp
     doctor/doctor_verb.cpp

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cubinet/device_option.hpp"
 #include "cubinet/explain/explanation_text.hpp"
 #include "cubinet/precompile/precompile_plan.hpp"
 #include "cubinet/request.hpp"
@@ -23,7 +24,9 @@ class ExplainVerb final : public Verb {
         "--size num_tokens=17\n"
         "\n"
         "Walks through what a process with this environment would do: how every constant gets\n"
-        "its value, which tier answers what, and what happens then. For a miss it names the\n"
+        "its value (a tunable: by which tuning record, for the GPU at hand or --device), which "
+        "tier\n"
+        "answers what, and what happens then. For a miss it names the\n"
         "nearest entries and what of them changed (entry -> what is asked for), the reason, and\n"
         "the command that adds the kernel. Nothing is compiled, loaded, written or touched."};
   }
@@ -34,6 +37,8 @@ class ExplainVerb final : public Verb {
     arguments.add({"--size", "A run-time size, to choose buckets; may be repeated", "NAME=NUMBER"},
                   sizes_);
     arguments.add({"--arch", "Architecture (else that of the GPU at hand)", "ARCH"}, arch_);
+    arguments.add({"--device", "The GPU that asks (else the one at hand)", "NAME|ORDINAL"},
+                  device_);
     arguments.add({"--debug", "none, lineinfo or full", "KIND"}, debug_);
     arguments.add_json(json_);
   }
@@ -50,9 +55,10 @@ class ExplainVerb final : public Verb {
     const table::Preset* preset = preset_.empty() ? nullptr : &preset_of(tmpl, preset_);
     const std::vector<Constant> constants = constants_of(tmpl, preset, words_);
     note_preset(preset, words);
+    const Arch arch = arch_of(context, tmpl);
     const Explanation told = explain(impl.source(), impl.devices().driver_release(),
-                                     {tmpl, constants, sizes_of(sizes_), arch_of(context, tmpl),
-                                      parse_debug(debug_), words.mode});
+                                     {tmpl, constants, sizes_of(sizes_), arch, parse_debug(debug_),
+                                      words.mode, &impl.tuning(), device_of(context, tmpl, arch)});
     print(json_ ? explanation_json(told, words).text() : explanation_text(told, words));
     return kFine;
   }
@@ -69,6 +75,20 @@ class ExplainVerb final : public Verb {
     }
   }
 
+  std::optional<DeviceModel> device_of(Context& context, const table::Template& tmpl,
+                                       Arch arch) const {
+    if (device_.empty()) return device_at_hand(context, arch);
+    if (auto found = find_device(context, tmpl, arch, device_)) return found;
+    std::string known;
+    for (const DeviceModel& model : context.impl().tuning().table(tmpl).devices(tmpl, arch)) {
+      known += fmt::format("{}{}", known.empty() ? "" : ", ", model.name);
+    }
+    throw UsageError(
+        fmt::format("--device {}: no GPU here and no tuning record of {} for {} has "
+                    "that name; records have {}",
+                    device_, tmpl.name, arch.text(), known.empty() ? "none" : known));
+  }
+
   Arch arch_of(Context& context, const table::Template& tmpl) const {
     std::vector<std::string> words;
     if (!arch_.empty()) words.push_back(arch_);
@@ -81,6 +101,7 @@ class ExplainVerb final : public Verb {
   std::string preset_;
   std::vector<std::string> sizes_;
   std::string arch_;
+  std::string device_;
   std::string debug_ = "none";
   bool json_ = false;
 };

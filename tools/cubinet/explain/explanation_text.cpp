@@ -39,6 +39,10 @@ std::string origin_text(const Explanation& told, const ExplainedWords& words, st
     return fmt::format("row {} of the selection ({})", told.row,
                        conditions_text(tmpl.selection[told.row - 1]));
   }
+  if (told.origins[i] == ValueOrigin::kRecord || told.origins[i] == ValueOrigin::kHint) {
+    return fmt::format("{}: tuned on {} with NVRTC {} ({})", name_of(told.origins[i]),
+                       told.record->device, told.record->toolchain, told.record->place);
+  }
   const bool of_preset = std::find(words.of_preset.begin(), words.of_preset.end(),
                                    tmpl.constants[i].name) != words.of_preset.end();
   if (told.origins[i] == ValueOrigin::kGiven && of_preset) {
@@ -60,6 +64,15 @@ std::string constants_text(const Explanation& told, const ExplainedWords& words)
     table.add({fmt::format("bucket {}={}", choice.bucket->name, choice.step), why});
   }
   return table.text();
+}
+
+std::string records_text(const Explanation& told) {
+  if (told.skipped.empty()) return {};
+  TextTable table = TextTable::pairs(2);
+  for (const SkippedRecord& skipped : told.skipped) {
+    table.add({skipped.place, fmt::format("{}: {}", name_of(skipped.issue), skipped.reason)});
+  }
+  return "tuning records passed over\n" + table.text();
 }
 
 std::string toolchain_text(const Explanation& told) {
@@ -165,6 +178,26 @@ Json constants_json(const Explanation& told, const ExplainedWords& words) {
   return json;
 }
 
+Json device_json(const Explanation& told) {
+  if (!told.device) return {};
+  return Json::object({{"name", told.device->name},
+                       {"multiprocessors", told.device->multiprocessors},
+                       {"memory_gib", told.device->memory_gib}});
+}
+
+Json record_json(const Explanation& told) {
+  if (!told.record) return {};
+  return Json::object({{"rule", told.record->rule == TuningRule::kExact ? "record" : "hint"},
+                       {"device", told.record->device},
+                       {"toolchain", told.record->toolchain},
+                       {"place", told.record->place}});
+}
+
+Json skipped_json(const SkippedRecord& skipped) {
+  return Json::object(
+      {{"place", skipped.place}, {"issue", name_of(skipped.issue)}, {"reason", skipped.reason}});
+}
+
 Json toolchain_json(const Explanation& told) {
   if (!told.toolchain) return {};
   return Json::object({{"id", told.toolchain->id.text()},
@@ -180,12 +213,14 @@ std::string explanation_text(const Explanation& told, const ExplainedWords& word
   head.add({"signature", told.signature.text(told.arch)});
   head.add({"key", told.key.hex()});
   head.add({"debug", std::string(name_of(told.debug))});
+  if (told.device) head.add({"device", told.device->name});
   head.add({"NVRTC", toolchain_text(told)});
   head.add({"policy", fmt::format("{}, for packs {}", policy_text(words.policy),
                                   policy_text(words.pack_policy))});
   head.add({"mode", std::string(mode_text(words.mode))});
-  std::string text = head.text() + "constants\n" + constants_text(told, words) + "tiers\n" +
-                     tiers_text(told) + fmt::format("then {}\n", told.next);
+  std::string text = head.text() + "constants\n" + constants_text(told, words) +
+                     records_text(told) + "tiers\n" + tiers_text(told) +
+                     fmt::format("then {}\n", told.next);
   if (told.ending == Ending::kServed) return text;
   return text + nearest_text(told) +
          fmt::format("why: {}\nadd it with: {}\n", told.reason, told.command);
@@ -207,6 +242,9 @@ Json explanation_json(const Explanation& told, const ExplainedWords& words) {
                             {"key", told.key.hex()},
                             {"constants", constants_json(told, words)},
                             {"buckets", std::move(buckets)},
+                            {"device", device_json(told)},
+                            {"tuning_record", record_json(told)},
+                            {"skipped_records", Json::array_of(told.skipped, skipped_json)},
                             {"toolchain", toolchain_json(told)},
                             {"policy", policy_text(words.policy)},
                             {"pack_policy", policy_text(words.pack_policy)},

@@ -38,7 +38,13 @@ Value Domain::Axis::value(std::uint64_t index) const {
   return values.empty() ? domain_value(*decl, index) : values[static_cast<std::size_t>(index)];
 }
 
-Domain::Domain(const table::Template& tmpl, const Restriction& restriction) : tmpl_(tmpl) {
+Domain::Domain(const table::Template& tmpl, const Restriction& restriction, ResolveAll resolve)
+    : tmpl_(tmpl), resolve_(std::move(resolve)) {
+  if (!resolve_) {
+    resolve_ = [&tmpl](std::span<const Constant> constants) {
+      return resolve_all_buckets(tmpl, constants);
+    };
+  }
   for (const auto& [name, text] : restriction) require_known(tmpl, name, text);
   for (const table::ConstantDecl& decl : tmpl.constants) {
     Axis axis{&decl, {}};
@@ -63,7 +69,7 @@ void Domain::for_each(const std::function<bool(Signature&&)>& visit) const {
   std::vector<Constant> constants;
   for (const Axis& axis : axes_) constants.push_back({axis.decl->name, axis.value(0)});
   for (;;) {
-    for (Signature& signature : resolve_all_buckets(tmpl_, constants)) {
+    for (Signature& signature : resolve_(constants)) {
       if (!visit(std::move(signature))) return;
     }
     // The last constant varies first.

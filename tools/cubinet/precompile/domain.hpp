@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,16 +17,21 @@ namespace jit::inline v1 {
 // have any of those values.
 using Restriction = std::vector<std::pair<std::string, std::string>>;
 
-// Every combination of shape constants over every step of every bucket, with the tunables that the
-// selection table chooses; tunables that the restriction names vary over its values. Nothing is
-// held but the current combination.
+// The distinct signatures of some constants over every step of every bucket.
+using ResolveAll = std::function<std::vector<Signature>(std::span<const Constant>)>;
+
+// Every combination of shape constants over every step of every bucket, with the tunables that are
+// chosen for them; tunables that the restriction names vary over its values. Nothing is held but
+// the current combination.
 class Domain {
  public:
   // Lifetime: refers to the template. Errors: kInvalidArgument for a constant or a value that the
   // template does not have, in the words of resolve().
-  Domain(const table::Template& tmpl, const Restriction& restriction);
+  // Without `resolve` the selection table chooses.
+  Domain(const table::Template& tmpl, const Restriction& restriction, ResolveAll resolve = {});
 
-  // Combinations of constants, and bucket steps for each: at most so many kernels. Both saturate.
+  // Combinations of constants, and bucket steps for each: at most so many kernels, times
+  // the devices that tuning records tell apart. Both saturate.
   std::uint64_t combinations() const noexcept { return combinations_; }
   std::uint64_t bucket_steps() const noexcept { return bucket_steps_; }
 
@@ -44,6 +50,7 @@ class Domain {
   };
 
   const table::Template& tmpl_;
+  ResolveAll resolve_;
   std::vector<Axis> axes_;
   std::uint64_t combinations_ = 1;
   std::uint64_t bucket_steps_ = 1;

@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <numeric>
+#include <optional>
 #include <set>
 
+#include "cubinet/device_option.hpp"
 #include "cubinet/precompile/domain.hpp"
 #include "cubinet/record/recording_files.hpp"
 #include "cubinet/text.hpp"
@@ -49,8 +52,37 @@ class Planner {
     for (const ReplayedRequest& request : replayed.requests) {
       const table::Template& tmpl = *request.signature.tmpl;
       if (!archs.contains(&tmpl)) archs[&tmpl] = usable_archs(tmpl, true);
-      for (const Arch arch : archs[&tmpl]) add({request.signature, arch, request.debug});
+      for (const Arch arch : archs[&tmpl]) add(request, arch);
     }
+  }
+
+  void add(const ReplayedRequest& request, Arch arch) {
+    const table::Template& tmpl = *request.signature.tmpl;
+    for (const RequestParts& asked : request.asked) {
+      const Runtime::Impl::SignaturesFor wanted{arch, device_for(tmpl, arch), asked.steps};
+      for (Signature& signature : context_.impl().signatures(tmpl, asked.constants, wanted)) {
+        add({std::move(signature), arch, request.debug});
+      }
+    }
+  }
+
+  std::vector<Signature> signatures(const table::Template& tmpl,
+                                    std::span<const Constant> constants, Arch arch) {
+    return context_.impl().signatures(tmpl, constants, {arch, device_for(tmpl, arch)});
+  }
+
+  // With a note where no record knows the device that was named.
+  std::optional<DeviceModel> device_for(const table::Template& tmpl, Arch arch) {
+    if (request_.device.empty()) return std::nullopt;
+    const auto [known, is_new] = devices_.try_emplace({&tmpl, arch});
+    if (is_new) {
+      known->second = find_device(context_, tmpl, arch, request_.device);
+      if (!known->second) {
+        print_note(fmt::format("{} for {}: no tuning record of {}; compiling what any device gets",
+                               tmpl.name, arch.text(), request_.device));
+      }
+    }
+    return known->second;
   }
 
   // With a note on what is passed over, if anything may be, and on what nobody will ask for.
@@ -72,21 +104,36 @@ class Planner {
       const table::Template& tmpl = context_.impl().templates().find(name);
       const std::vector<Arch> archs = archs_for(context_, tmpl, request_.archs);
       for (const Arch arch : archs) note_other_choice(tmpl, arch);
-      const Domain domain(tmpl, request_.words.constants);
-      require_few(tmpl, domain, archs.size());
-      domain.for_each([&](Signature&& signature) {
-        for (const Arch arch : archs) add({signature, arch, request_.debug});
-        return true;
-      });
+      std::vector<Domain> domains;
+      for (const Arch arch : archs) {
+        domains.emplace_back(tmpl, request_.words.constants,
+                             [this, &tmpl, arch](std::span<const Constant> constants) {
+                               return signatures(tmpl, constants, arch);
+                             });
+      }
+      require_few(tmpl, domains);
+      // One kernel after the other, for each architecture: as they are asked for.
+      for (std::size_t i = 0; i < archs.size(); ++i) {
+        domains[i].for_each([&](Signature&& signature) {
+          add({std::move(signature), archs[i], request_.debug});
+          return true;
+        });
+      }
     }
   }
 
-  void require_few(const table::Template& tmpl, const Domain& domain, std::size_t archs) const {
+  void require_few(const table::Template& tmpl, const std::vector<Domain>& domains) const {
+    const Domain& domain = domains.front();
+    const std::size_t archs = domains.size();
     const std::uint64_t bound = times(times(domain.combinations(), domain.bucket_steps()), archs);
     // So many are counted in a second or two.
     constexpr std::uint64_t kCountable = 1'000'000;
     const bool exact = bound <= kCountable;
-    const std::uint64_t kernels = exact ? domain.count() * archs : bound;
+    const std::uint64_t kernels =
+        !exact ? bound
+               : std::accumulate(
+                     domains.begin(), domains.end(), std::uint64_t{0},
+                     [](std::uint64_t sum, const Domain& one) { return sum + one.count(); });
     print_note(
         fmt::format("{}: {} combinations of constants, {} bucket steps, {} architecture{}: "
                     "{}{} kernels",
@@ -122,9 +169,9 @@ class Planner {
   void add(const table::Template& tmpl, const table::Preset* preset,
            const std::vector<Arch>& archs) {
     const auto constants = constants_of(tmpl, preset, request_.words);
-    for (const Signature& signature : resolve_all_buckets(tmpl, constants)) {
-      for (const Arch arch : archs) {
-        add({signature, arch, request_.debug});
+    for (const Arch arch : archs) {
+      for (Signature& signature : signatures(tmpl, constants, arch)) {
+        add({std::move(signature), arch, request_.debug});
       }
     }
   }
@@ -153,6 +200,7 @@ class Planner {
   const PlanRequest& request_;
   Plan plan_;
   std::set<std::string> known_;
+  std::map<std::pair<const table::Template*, Arch>, std::optional<DeviceModel>> devices_;
 };
 
 }  // namespace

@@ -26,6 +26,8 @@ struct PlanRequest {
   std::vector<std::string> recordings;  // whose requests are compiled besides
   std::vector<Arch> archs;              // empty: those of the GPUs at hand
   Debug debug = Debug::kNone;
+  // Of a GPU, or its ordinal here: what tuning records choose for it alone. Empty: for each.
+  std::string device{};
 };
 
 struct Plan {
@@ -35,10 +37,11 @@ struct Plan {
 };
 
 // Every signature of the presets, of the constants given, or of the domain, over every bucket step
-// and architecture; how many a domain has is printed first. Templates that no name was given for
-// are passed over, with a note, where they do not support an architecture; so are those of
-// recordings, which have their bucket steps and debug information with them. Errors: UsageError;
-// kInvalidArgument, kUnknownTemplate and kInvalidTemplate from the library; kIo for a recording.
+// and architecture, and every device that tuning records tell apart; how many a domain has is
+// printed first. Templates that no name was given for are passed over, with a note, where they do
+// not support an architecture; so are those of recordings, which have their bucket steps and debug
+// information with them. Errors: UsageError; kInvalidArgument, kUnknownTemplate and
+// kInvalidTemplate from the library; kIo for a recording.
 Plan make_plan(Context& context, const PlanRequest& request);
 
 // "sm_90a,sm_80" -> archs. Errors: UsageError.

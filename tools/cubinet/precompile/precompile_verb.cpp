@@ -37,6 +37,8 @@ class PrecompileVerb final : public Verb {
         "With --from every kernel that was recorded (CUBINET_RECORD), besides what is named.\n"
         "What is in the cache already is a hit, so that a run that was stopped goes on where it\n"
         "was. Farms and engines on one cache share the work: no kernel is compiled twice.\n"
+        "Where tuning records choose differently for the devices of an architecture, what each of\n"
+        "them would ask for is compiled; --device \"NVIDIA H200\" narrows it to one.\n"
         "\n"
         "A kernel that fails does not keep the others from being compiled. One whose worker\n"
         "process crashes, or is not done by --timeout, is tried once more, after the others, in\n"
@@ -56,6 +58,9 @@ class PrecompileVerb final : public Verb {
                   request_.recordings);
     arguments.add({"--limit", "Kernels that --all may come to (else 1000)", "N"}, limit_);
     arguments.add({"--arch", "Architectures (else those of the GPUs at hand)", "LIST"}, archs_);
+    arguments.add({"--device", "What tuning records choose for this GPU alone (else for each)",
+                   "NAME|ORDINAL"},
+                  request_.device);
     arguments.add({"--shard", "The i-th of n parts of the list, the same on every machine", "i/n"},
                   shard_);
     farm_.declare(arguments);

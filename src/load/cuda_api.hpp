@@ -41,11 +41,13 @@ inline constexpr CudaResult kCudaNotFound = 500;
 inline constexpr CudaResult kCudaSystemDriverMismatch = 803;
 inline constexpr CudaResult kCudaCompatNotSupported = 804;
 inline constexpr CudaResult kCudaCaptureUnsupported = 900;
+inline constexpr CudaResult kCudaCaptureImplicit = 906;
 
 inline constexpr CudaCaptureMode kCudaCaptureGlobal = 0;
 inline constexpr CudaCaptureMode kCudaCaptureThreadLocal = 1;
 inline constexpr CudaCaptureMode kCudaCaptureRelaxed = 2;
 inline constexpr CudaCaptureStatus kCudaCaptureNone = 0;
+inline constexpr std::uintptr_t kCudaPerThreadStream = 2;  // CU_STREAM_PER_THREAD
 
 inline constexpr int kCudaDeviceSmCount = 16;  // CU_DEVICE_ATTRIBUTE_*
 inline constexpr int kCudaDeviceL2Bytes = 38;

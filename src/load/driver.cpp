@@ -182,6 +182,15 @@ std::optional<int> Driver::current_device() {
   return device;
 }
 
+bool Driver::is_capturing() const noexcept {
+  const auto per_thread = reinterpret_cast<Stream>(kCudaPerThreadStream);
+  CudaCaptureStatus status = kCudaCaptureNone;
+  // The legacy stream itself cannot be captured: for others' sake the call fails.
+  if (api_.stream_is_capturing(nullptr, &status) == kCudaCaptureImplicit) return true;
+  return api_.stream_is_capturing(per_thread, &status) == kCudaSuccess &&
+         status != kCudaCaptureNone;
+}
+
 int Driver::ensure_context() {
   if (const auto device = current_device()) return *device;
   check(api_.context_set(primary_context(0)), "use device 0", "cuCtxSetCurrent");

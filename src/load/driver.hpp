@@ -72,6 +72,10 @@ class Driver {
     return api_.context_current(&context) == kCudaSuccess ? context : nullptr;
   }
 
+  // True if a stream that the legacy or this thread's default stream would wait for is being
+  // captured; captures of non-blocking streams are not seen. Requires: initialise() has succeeded.
+  bool is_capturing() const noexcept;
+
   // Makes the primary context of device 0 current if this thread has none, as CUDA's runtime does;
   // returns the current context's device. Errors: as initialise; kDriver.
   int ensure_context();

@@ -102,6 +102,10 @@ class ArtifactSource final : private ForkAware {
   FlightLock claim(const Unit& unit, std::chrono::milliseconds passed = {});
   // The same without a wait; that it did not come is nobody's news.
   FlightLock try_claim(const Unit& unit);
+  // The claim on a key of any kind, waited for that long.
+  FlightLock claim(const UnitKey& key, std::chrono::milliseconds patience) {
+    return acquire(key, patience);
+  }
   // Whether somebody is at the unit of this key now; he publishes it before he lets go. Cost: three
   // opens.
   bool is_claimed(const UnitKey& key);

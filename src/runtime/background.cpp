@@ -10,7 +10,7 @@ std::optional<Kernel> Runtime::Impl::try_get(const KernelRequest& request) {
     return ready(*known, request.options);
   }
   // One who comes again while the kernel is under way finds what it resolved to.
-  SignatureSlot& slot = slot_of(request);
+  SignatureSlot& slot = slot_of(request, Asked::kNowWithoutWait);
   const Pursuit wanted = pursuit_of(slot, request.options);
   // Another spelling may have got it.
   if (auto* kernel = slot.loaded[wanted.capability].load(std::memory_order_acquire)) {

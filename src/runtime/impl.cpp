@@ -96,13 +96,14 @@ SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request, Asked asked)
   const table::Template& tmpl = templates_.find(request.name);
   const BucketSteps steps = steps_of(tmpl, request.sizes);
   MemoryTier::Admit admit;
-  if (asked == Asked::kNow) admit = [this](const Signature& made) { churn_.admit(made); };
+  if (asked != Asked::kAhead) admit = [this](const Signature& made) { churn_.admit(made); };
   // A bad request is refused before a GPU is asked for.
   Signature signature = resolve(tmpl, request.constants, steps);
   const std::optional<std::size_t> model = model_of(request.options);
   if (model) {
-    signature = with_records({std::move(signature), request.constants, steps, *model,
-                              /*may_tune=*/asked == Asked::kNow});
+    std::optional<int> tune_on;
+    if (asked == Asked::kNow) tune_on = request.options.device;
+    signature = with_records({std::move(signature), request.constants, steps, *model, tune_on});
   }
   SignatureSlot& slot = memory_.slot_of(std::move(signature), request.options.debug, admit);
   if (span.has_sink()) span.arg("signature", slot.signature.text());

@@ -28,6 +28,7 @@
 #include "runtime/trace.hpp"
 #include "runtime/tuner.hpp"
 #include "runtime/tuning_store.hpp"
+#include "runtime/tuning_turns.hpp"
 
 namespace jit::inline v1 {
 
@@ -99,7 +100,8 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   std::size_t capability_of(const KernelOptions& options);
   // Resolves the request, records it and remembers its spelling. What is announced is no churn.
   // Errors: those of a bad request, and kUnstableSignature.
-  enum class Asked : std::uint8_t { kNow, kAhead };
+  // Only one who waits anyway may be made to wait for a tuning.
+  enum class Asked : std::uint8_t { kNow, kNowWithoutWait, kAhead };
   SignatureSlot& slot_of(const KernelRequest& request, Asked asked = Asked::kNow);
 
   // The signature of a request that resolves to `plain` without tuning records: with them.
@@ -108,9 +110,15 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
     std::span<const Constant> constants;
     const BucketSteps& steps;
     std::size_t model = 0;
-    bool may_tune = false;  // first, if the options say so
+    // Set for one who may wait for a tuning, where the options ask for it: for which device.
+    std::optional<int> tune_on{};
   };
   Signature with_records(TunedRequest request);
+  // Measures what the subject has no record of, see Tuning::kOnMiss. Never fails: who asked goes on
+  // with what there is.
+  void tune_on_miss(const TuningSubject& subject, int device);
+  void tune_in_turn(const TuningSubject& subject, int device, Span& span);
+  bool has_own_record(const TuningSubject& subject);
   TuningTarget target_of(const table::Template& tmpl, std::size_t model);
   // Of the compiler at hand; nullopt: there is none.
   std::optional<CompilerRelease> compiler_release();
@@ -183,6 +191,7 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   Pursuits pursuits_;
   ArtifactSource source_;
   TuningStore tuning_;
+  TuningTurns tuning_turns_;
   HitCounter hits_;
   std::atomic<std::uint64_t> kernels_loaded_{0};
   std::atomic<std::uint64_t> bytes_loaded_{0};

@@ -35,8 +35,10 @@ set(CUBINET_SOURCES_RUNTIME
     tuning_problems.cpp
     variant_clock.cpp
     variant_facts.cpp
+    tune_on_miss.cpp
     tuned_signature.cpp
     tuning_sources.cpp
     tuning_store.cpp
+    tuning_turns.cpp
     warm_up.cpp
     worker.cpp)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "signature/values.hpp"
@@ -37,6 +38,12 @@ std::size_t count_damaged(const TuningSource& source) {
 TuningStore::TuningStore(const RuntimeOptions& options, const Directory* directory,
                          const Tiers& tiers, Logger logger)
     : options_(options), directory_(directory), tiers_(tiers), logger_(std::move(logger)) {
+  // A later chdir shall not choose others.
+  for (const std::filesystem::path& file : options_.tuning_files) {
+    std::error_code error;
+    const std::filesystem::path absolute = std::filesystem::absolute(file, error);
+    files_.push_back(error ? file : absolute);
+  }
   if (directory_ != nullptr) file_.emplace(directory_->root() / kTuningFile, kTuningForm);
   join();
 }
@@ -55,7 +62,7 @@ bool TuningStore::chooses(const table::Template& tmpl, std::span<const Constant>
 void TuningStore::read_locked() {
   if (std::exchange(read_, true)) return;
   if (directory_ != nullptr) take_locked(read_directory_records(*directory_, RecordPart::kChoice));
-  for (const std::filesystem::path& file : options_.tuning_files) {
+  for (const std::filesystem::path& file : files_) {
     take_locked(read_record_file(file, RecordPart::kChoice));
   }
 }
@@ -149,7 +156,7 @@ std::vector<SkippedRecord> TuningStore::damaged() {
   std::vector<SkippedRecord> skipped;
   for (const TuningSource& source : sources_) {
     for (const TuningLine& line : source.lines) {
-      if (!line.record) skipped.push_back({line.place, RecordIssue::kDamaged, line.why});
+      if (!line.record) skipped.push_back({line.place, {}, RecordIssue::kDamaged, line.why});
     }
   }
   return skipped;

@@ -76,7 +76,8 @@ class TuningStore final : private ForkAware {
   const Directory* directory_;
   const Tiers& tiers_;
   Logger logger_;
-  std::mutex mutex_;  // everything below
+  std::vector<std::filesystem::path> files_;  // absolute
+  std::mutex mutex_;                          // everything below
   bool read_ = false;
   TuningSource own_;  // made by this process, the newest first
   std::vector<TuningSource> sources_;

@@ -14,13 +14,20 @@ Signature resolve(const table::Template& tmpl, std::span<const Constant> constan
 std::vector<Signature> resolve_all_buckets(const table::Template& tmpl,
                                            std::span<const Constant> constants,
                                            const TuningTable& table, const TuningTarget& target) {
+  return resolve_in_steps(tmpl, constants, all_steps(tmpl), table, target);
+}
+
+std::vector<Signature> resolve_in_steps(const table::Template& tmpl,
+                                        std::span<const Constant> constants,
+                                        std::span<const BucketSteps> all, const TuningTable& table,
+                                        const TuningTarget& target) {
   std::vector<Signature> signatures;
   const auto add = [&](Signature signature) {
     if (std::find(signatures.begin(), signatures.end(), signature) == signatures.end()) {
       signatures.push_back(std::move(signature));
     }
   };
-  for (const BucketSteps& steps : all_steps(tmpl)) {
+  for (const BucketSteps& steps : all) {
     Signature untuned = resolve(tmpl, constants, steps);
     // The same device may be asked for with this release of the compiler, another one or none.
     std::vector<TunedChoice> choices;

@@ -140,5 +140,10 @@ Signature resolve(const table::Template& tmpl, std::span<const Constant> constan
 std::vector<Signature> resolve_all_buckets(const table::Template& tmpl,
                                            std::span<const Constant> constants,
                                            const TuningTable& table, const TuningTarget& target);
+// The same over some steps alone.
+std::vector<Signature> resolve_in_steps(const table::Template& tmpl,
+                                        std::span<const Constant> constants,
+                                        std::span<const BucketSteps> steps,
+                                        const TuningTable& table, const TuningTarget& target);
 
 }  // namespace jit::inline v1

@@ -52,6 +52,8 @@ TEST_CASE("numbers are the driver's") {
   CHECK(kCudaNotFound == CUDA_ERROR_NOT_FOUND);
   CHECK(kCudaSystemDriverMismatch == CUDA_ERROR_SYSTEM_DRIVER_MISMATCH);
   CHECK(kCudaCompatNotSupported == CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE);
+  CHECK(kCudaCaptureImplicit == CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+  CHECK(kCudaPerThreadStream == reinterpret_cast<std::uintptr_t>(CU_STREAM_PER_THREAD));
   CHECK(kCudaCaptureUnsupported == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 }
 

@@ -35,4 +35,6 @@ set(CUBINET_TESTS_RUNTIME
     tune_test.cpp
     try_get_test.cpp
     variant_facts_test.cpp
+    tune_on_miss_test.cpp
+    tuning_test.cpp
     warm_up_test.cpp)

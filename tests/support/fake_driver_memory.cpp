@@ -104,6 +104,8 @@ FAKE_CALL cuStreamEndCapture(Stream stream, CudaGraph* graph) {
 }
 FAKE_CALL cuStreamIsCapturing(Stream stream, CudaCaptureStatus* status) {
   FAKE_ENTER;
+  // All streams here are blocking ones.
+  if (stream == nullptr && !state.captures.empty()) return kCudaCaptureImplicit;
   *status = state.captures.count(stream) != 0 ? 1 : kCudaCaptureNone;
   return 0;
 }

@@ -34,4 +34,5 @@ set(CUBINET_TESTS_TOOLS
     toolchains_preset_test.cpp
     toolchains_refusal_test.cpp
     tune_test.cpp
+    tuning_choice_test.cpp
     work_queue_test.cpp)

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/digest.hpp"
+#include "base/hex.hpp"
 #include "runtime/runtime_impl.hpp"
 #include "runtime/tuner.hpp"
 #include "runtime/tuning_problems.hpp"

@@ -88,6 +88,12 @@ TuningSource read_record_file(const std::filesystem::path& file, RecordPart part
   return source;
 }
 
+TuningSource read_pack_records(const Pack& pack, RecordPart part) {
+  TuningSource source{TuningSourceKind::kPack, pack.path(), {}, {}};
+  if (const auto text = pack.tuning(&source.problem)) parse_into(source, *text, part);
+  return source;
+}
+
 std::string append_directory_record(const Directory& directory, LineFile& file,
                                     std::string_view line) {
   if (directory.options().read_only) return "the cache is read-only";

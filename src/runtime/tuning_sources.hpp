@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cache/directory.hpp"
+#include "cache/pack.hpp"
 #include "jit/options.hpp"
 #include "runtime/line_file.hpp"
 #include "signature/tuning_record_text.hpp"
@@ -39,6 +40,9 @@ TuningSource read_directory_records(const Directory& directory, RecordPart part)
 
 // A file that somebody named: that it is not there is a problem.
 TuningSource read_record_file(const std::filesystem::path& file, RecordPart part);
+
+// Those that were packed, see pack.hpp.
+TuningSource read_pack_records(const Pack& pack, RecordPart part);
 
 // Appends one line to the cache directory's file, which is made if need be; contract in
 // line_file.hpp. Returns: "", or why not, in one line.

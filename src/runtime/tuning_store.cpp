@@ -65,11 +65,18 @@ void TuningStore::read_locked() {
   for (const std::filesystem::path& file : files_) {
     take_locked(read_record_file(file, RecordPart::kChoice));
   }
+  for (std::size_t tier = 0; tier < tiers_.size(); ++tier) {
+    const Pack* const pack = tiers_.pack(tier);
+    if (pack != nullptr) take_locked(read_pack_records(*pack, RecordPart::kChoice));
+  }
 }
 
 void TuningStore::take_locked(TuningSource source) {
   const std::string place = source.place.native();
-  if (!source.problem.empty()) {
+  // A directory or a pack that cannot be used says so itself.
+  const bool is_told = source.kind == TuningSourceKind::kPack ||
+                       (source.kind == TuningSourceKind::kDirectory && !directory_->usable());
+  if (!source.problem.empty() && !is_told) {
     logger_.warn_once(
         "tuning records " + place,
         fmt::format("read tuning records in {}: {}; going on without them", place, source.problem));

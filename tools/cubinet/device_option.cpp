@@ -6,7 +6,7 @@
 #include <charconv>
 #include <span>
 
-#include "cubinet/text.hpp"
+#include "cubinet/verb.hpp"
 #include "runtime/runtime_impl.hpp"
 
 namespace jit::inline v1 {

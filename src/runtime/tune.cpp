@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "runtime/recording_file.hpp"
 #include "runtime/runtime_impl.hpp"
 #include "runtime/tuning_problems.hpp"
 #include "runtime/variant_facts.hpp"
@@ -157,13 +156,11 @@ std::vector<TuningRecord> Runtime::Impl::tune(const TuningJob& job) {
 }
 
 void Runtime::Impl::keep(const TuningRecord& record) {
+  const std::string error = tuning_.keep(record);
   const Directory* directory = source_.directory();
-  if (directory == nullptr || options_.mode != Mode::kAuto) return;
-  RecordingFile file(directory->root() / "tuning.jsonl");
-  const std::string error = file.append(record.text());
-  if (error.empty()) return;
+  if (error.empty() || directory == nullptr || options_.mode != Mode::kAuto) return;
   logger_.warning(fmt::format("keep the tuning record of {} {} in {}: {}", record.name,
-                              text_of(record), file.path().string(), error));
+                              text_of(record), (directory->root() / kTuningFile).string(), error));
 }
 
 }  // namespace jit::inline v1

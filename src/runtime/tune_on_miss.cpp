@@ -69,7 +69,7 @@ void Runtime::Impl::tune_on_miss(const TuningSubject& subject, int device) {
   const TuningTurns::Turn turn(tuning_turns_);
   // By another thread meanwhile.
   if (tuning_.is_decided(subject) || has_own_record(subject)) return;
-  Span span(trace_.sink(), "tune");
+  Span span(trace_.sink(), "tune on miss");
   if (span.has_sink()) span.arg("signature", text_of(subject));
   try {
     tune_in_turn(subject, device, span);
@@ -103,8 +103,6 @@ void Runtime::Impl::tune_in_turn(const TuningSubject& subject, int device, Span&
   options.device = device;
   options.budget = options_.tuning_budget;
   options.progress = [this](std::string_view line) { logger_.info(line); };
-  // What this thread captures elsewhere is left alone.
-  const RelaxedCapture relaxed(devices_.driver());
   const std::vector<Constant> shape = shape_of(subject);
   tune({tmpl, shape, subject.steps, options});
   span.result("tuned");

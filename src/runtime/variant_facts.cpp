@@ -7,7 +7,7 @@
 
 #include "base/file.hpp"
 #include "base/hex.hpp"
-#include "runtime/recording_file.hpp"
+#include "runtime/line_file.hpp"
 
 namespace jit::inline v1 {
 namespace {
@@ -95,7 +95,7 @@ void RefusedVariants::add(const Unit& unit, const ToolchainId& toolchain, std::s
   const auto [at, added] = reasons_.insert_or_assign(known_as(unit, toolchain), kept);
   if (!added || !writable_ || make_private_directories(path_.parent_path()) != 0) return;
   // What could not be kept is compiled again some day: no reason to trouble anybody.
-  static_cast<void>(RecordingFile(path_).append(line_of(unit, toolchain, kept)));
+  static_cast<void>(LineFile(path_).append(line_of(unit, toolchain, kept)));
 }
 
 bool is_refusal(const Error& error) {

@@ -14,6 +14,7 @@ namespace {
 
 using testing::chosen;
 using testing::contains;
+using testing::FakeLaunch;
 using testing::SharedCounters;
 using testing::TuningScene;
 
@@ -26,7 +27,8 @@ class IdleProblem final : public TuningProblem {
     const auto threads = static_cast<unsigned>(kernel.info().constant("THREADS").as_int());
     kernel.launch(Dim3{1}, Dim3{threads}, stream, testing::TinyParams{});
   }
-  std::string check(const Kernel&, std::size_t, Stream) override { return {}; }
+  void poison(std::size_t, Stream) override {}
+  std::string verify(std::size_t, Stream) override { return {}; }
 };
 
 // A machine where tiny may be tuned, and how often somebody began to.
@@ -39,13 +41,18 @@ class MissScene : public TuningScene {
                                          "selection": [)"));
     options.tuning = Tuning::kOnMiss;
     options.tuning_budget = std::chrono::milliseconds(300);
+    // Those of 128 threads are fastest.
+    fake.set_launch_us([](const FakeLaunch& launch) { return 20.0 - launch.block.x / 16.0; });
     set_tuning_problem("tiny", [this](const TuningProblemRequest&) {
       if (fails) throw Error(ErrorCode::kDriver, "no memory for it");
       if (begun_by.exchange(::getpid()) != ::getpid()) ++counters->served;
       return std::make_unique<IdleProblem>();
     });
   }
-  ~MissScene() { set_tuning_problem("tiny", {}); }
+  ~MissScene() {
+    fake.set_launch_us(nullptr);
+    set_tuning_problem("tiny", nullptr);
+  }
   MissScene(const MissScene&) = delete;
   MissScene& operator=(const MissScene&) = delete;
 
@@ -67,6 +74,7 @@ TEST_CASE("a first request tunes its signature in its bucket step, and no later 
   {
     Runtime runtime(scene.options);
     const std::string choice = chosen(runtime, 8);
+    CHECK(choice.starts_with("128/"));
     CHECK(scene.records() == 1);
     for (const int tokens : {2, 30, 64}) CHECK(chosen(runtime, 8, tokens) == choice);
     CHECK(scene.records() == 1);

@@ -65,7 +65,8 @@ class Teller {
     told_.skipped = records.skipped();
     const std::vector<SkippedRecord> damaged = request_.tuning->damaged();
     told_.skipped.insert(told_.skipped.end(), damaged.begin(), damaged.end());
-    const auto choice = records.choose(tmpl, told_.signature.values, steps, target);
+    const auto choice =
+        records.choose(tmpl, told_.signature.values, request_.constants, steps, target);
     if (!choice) return std::nullopt;
     told_.record = {choice->rule, std::string(choice->device), std::string(choice->toolchain),
                     std::string(choice->place)};

@@ -6,6 +6,7 @@
 #include "runtime/runtime_impl.hpp"
 #include "runtime/tuner.hpp"
 #include "runtime/tuning_problems.hpp"
+#include "signature/tuning_digest.hpp"
 #include "signature/values.hpp"
 
 namespace jit::inline v1 {
@@ -34,7 +35,7 @@ UnitKey key_of(const TuningSubject& subject, const TuningTarget& target) {
   const DeviceModel device = target.device.value_or(DeviceModel{});
   const std::string text =
       fmt::format("tuning\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n", text_of(subject), target.arch.text(),
-                  target.release ? target.release->text() : "", to_hex(subject.tmpl.bundle_sha256),
+                  target.release ? target.release->text() : "", to_hex(tuning_digest(subject.tmpl)),
                   device.name, device.multiprocessors, device.memory_gib);
   return UnitKey{sha256(text)};
 }
@@ -56,7 +57,8 @@ constexpr std::chrono::minutes kCompiles{2};
 bool Runtime::Impl::has_own_record(const TuningSubject& subject) {
   const TuningTable& records = tuning_.table(subject.tmpl);
   if (records.size() == 0) return false;
-  const auto choice = records.choose(subject.tmpl, subject.values, subject.steps,
+  // One that a pin contradicts is there all the same.
+  const auto choice = records.choose(subject.tmpl, subject.values, {}, subject.steps,
                                      target_of(subject.tmpl, subject.model));
   return choice && choice->rule == TuningRule::kExact;
 }

@@ -22,7 +22,8 @@ TuningTarget Runtime::Impl::target_of(const table::Template& tmpl, std::size_t m
 Signature Runtime::Impl::with_records(TunedRequest request) {
   const table::Template& tmpl = *request.plain.tmpl;
   if (!tuning_.chooses(tmpl, request.constants)) return std::move(request.plain);
-  const TuningSubject subject{tmpl, request.plain.values, request.steps, request.model};
+  const TuningSubject subject{tmpl, request.plain.values, request.constants, request.steps,
+                              request.model};
   if (options_.tuning == Tuning::kOnMiss && request.tune_on) {
     tune_on_miss(subject, *request.tune_on);
   }

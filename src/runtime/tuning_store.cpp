@@ -24,6 +24,13 @@ std::string text_of(const TuningSubject& subject) {
     if (subject.tmpl.constants[i].role != table::Role::kShape) continue;
     text += '#' + format_value(subject.values[i]);
   }
+  for (const table::ConstantDecl& decl : subject.tmpl.constants) {
+    if (decl.role != table::Role::kTunable) continue;
+    const auto given =
+        std::find_if(subject.pinned.begin(), subject.pinned.end(),
+                     [&](const Constant& constant) { return constant.name == decl.name; });
+    text += given == subject.pinned.end() ? "#" : "#" + format_value(given->value);
+  }
   return text;
 }
 
@@ -126,7 +133,7 @@ std::optional<TunedChoice> TuningStore::choose(const TuningSubject& subject,
   const TuningTable& records = table(subject.tmpl);
   std::optional<TunedChoice> choice;
   if (records.size() != 0) {
-    choice = records.choose(subject.tmpl, subject.values, subject.steps, target());
+    choice = records.choose(subject.tmpl, subject.values, subject.pinned, subject.steps, target());
   }
   const std::lock_guard lock(mutex_);
   return decided_.emplace(text, choice).first->second;

@@ -21,11 +21,12 @@
 
 namespace jit::inline v1 {
 
-// What tunables are chosen for: a template, its shape constants, bucket steps, and a model of GPU
-// as Devices counts them.
+// What tunables are chosen for: a template, its shape constants, what is pinned, bucket steps, and
+// a model of GPU as Devices counts them.
 struct TuningSubject {
   const table::Template& tmpl;
-  std::span<const Value> values;  // by position; tunables are not looked at
+  std::span<const Value> values;     // by position; tunables are not looked at
+  std::span<const Constant> pinned;  // as given; of these tunables alone are looked at
   const BucketSteps& steps;
   std::size_t model = 0;
 };

@@ -58,8 +58,8 @@ TEST_CASE("explain says which record chose each tunable, and for which device") 
   REQUIRE(exact.at("skipped_records").size() == 1);
   CHECK(exact.at("skipped_records").at(0).at("issue") == "damaged");
 
-  const json other = fixture.explain({"--device", "NVIDIA H100 PCIe", "--set", "STAGES=1"});
-  CHECK(signature_end(other) == "THREADS=32,STAGES=1]@sm_90a");
+  const json other = fixture.explain({"--device", "NVIDIA H100 PCIe", "--set", "STAGES=3"});
+  CHECK(signature_end(other) == "THREADS=32,STAGES=3]@sm_90a");
   CHECK(other.at("constants").at(5).at("origin") == "given");
 
   // Without a GPU it is a hint; in another bucket step nothing was measured.

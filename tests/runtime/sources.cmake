@@ -36,5 +36,6 @@ set(CUBINET_TESTS_RUNTIME
     try_get_test.cpp
     variant_facts_test.cpp
     tune_on_miss_test.cpp
+    tuned_workload_test.cpp
     tuning_test.cpp
     warm_up_test.cpp)

@@ -35,4 +35,5 @@ set(CUBINET_TESTS_TOOLS
     toolchains_refusal_test.cpp
     tune_test.cpp
     tuning_choice_test.cpp
+    tuning_verbs_test.cpp
     work_queue_test.cpp)

@@ -41,6 +41,10 @@ constexpr Group kGroups[] = {{"record", "Merges and shows recordings of what eng
                               "Examples:\n"
                               "  cubinet record merge all.jsonl node0.jsonl node1.jsonl\n"
                               "  cubinet record show all.jsonl"},
+                             {"tuning", "Lists and merges tuning records",
+                              "Examples:\n"
+                              "  cubinet tuning show\n"
+                              "  cubinet tuning merge --output h200.jsonl node*.jsonl"},
                              {"pack", "Makes, inspects and unpacks files of compiled kernels",
                               "Examples:\n"
                               "  cubinet pack create kernels.cupack --from recording.jsonl\n"

@@ -27,6 +27,7 @@ set(CUBINET_SOURCES_CUBINET
     pack/pack_create_verb.cpp
     pack/pack_extract_verb.cpp
     pack/pack_ls_verb.cpp
+    pack/pack_tuning.cpp
     pack/pack_verify_verb.cpp
     precompile/precompile.cpp
     precompile/precompile_plan.cpp
@@ -71,6 +72,10 @@ set(CUBINET_SOURCES_CUBINET
     tune/tuning_words.cpp
     templates_verb.cpp
     text.cpp
+    tuning/tuning_listing.cpp
+    tuning/tuning_listing_text.cpp
+    tuning/tuning_merge_verb.cpp
+    tuning/tuning_show_verb.cpp
     precompile/work_message.cpp
     precompile/work_queue.cpp
     precompile/worker_pool.cpp

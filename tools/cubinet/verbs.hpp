@@ -13,6 +13,8 @@
   VERB(record_merge)      \
   VERB(record_show)       \
   VERB(tune)              \
+  VERB(tuning_show)       \
+  VERB(tuning_merge)      \
   VERB(explain)           \
   VERB(pack_create)       \
   VERB(pack_ls)           \

@@ -9,6 +9,7 @@
 #include "cache/pack_writer.hpp"
 #include "cubinet/cache/cache_access.hpp"
 #include "cubinet/pack/pack_access.hpp"
+#include "cubinet/pack/pack_tuning.hpp"
 #include "cubinet/precompile/precompile_plan.hpp"
 #include "cubinet/text.hpp"
 #include "cubinet/verbs.hpp"
@@ -34,6 +35,7 @@ class PackCreateVerb final : public Verb {
         "knows, is listed, and no pack is made. Of a kernel that several compilers made, the one "
         "at hand counts,\n"
         "else the newest. The same kernels make the same bytes, whoever packs them, and where.\n"
+        "Tuning records that choose one of the kernels go with them (cubinet tuning show).\n"
         "A pack of this name is replaced in one step; processes that read it go on with the\n"
         "old one. Use it with CUBINET_PACKS=kernels.cupack.\n"};
   }
@@ -62,9 +64,10 @@ class PackCreateVerb final : public Verb {
     if (!complete) return kFailedWork;
     require_something(chosen, directory);
     if (!all_toolchains_) keep_one_toolchain(context, chosen);
-    const std::string why = write_pack(words_.front(), directory, chosen);
+    const std::string tuning = tuning_to_pack(context, chosen);
+    const std::string why = write_pack(words_.front(), directory, chosen, tuning);
     if (!why.empty()) throw Error(ErrorCode::kIo, why);
-    report();
+    report(count_lines(tuning));
     return kFine;
   }
 
@@ -160,16 +163,18 @@ class PackCreateVerb final : public Verb {
     chosen = std::move(kept);
   }
 
-  void report() const {
+  void report(std::size_t tuning_records) const {
     const PackState state = Pack({words_.front(), true}, Logger::silent()).state();
     if (json_) {
-      print(Json::object(
-                {{"path", words_.front()}, {"entries", state.entries}, {"bytes", state.bytes}})
+      print(Json::object({{"path", words_.front()},
+                          {"entries", state.entries},
+                          {"tuning_records", tuning_records},
+                          {"bytes", state.bytes}})
                 .text());
       return;
     }
-    print(fmt::format("{} entries, {} in {}\n", state.entries, format_bytes(state.bytes),
-                      words_.front()));
+    print(fmt::format("{} entries, {} tuning records, {} in {}\n", state.entries, tuning_records,
+                      format_bytes(state.bytes), words_.front()));
   }
 
   std::vector<std::string> words_;

@@ -3,10 +3,12 @@
 
 #include <filesystem>
 
+#include "base/lines.hpp"
 #include "cubinet/cache/cache_access.hpp"
 #include "cubinet/pack/pack_access.hpp"
 #include "cubinet/text.hpp"
 #include "cubinet/verbs.hpp"
+#include "runtime/tuning_sources.hpp"
 
 namespace jit::inline v1 {
 namespace {
@@ -14,7 +16,7 @@ namespace {
 class PackExtractVerb final : public Verb {
  public:
   VerbInfo info() const override {
-    return {"pack extract", "Puts the kernels of a pack into a cache directory",
+    return {"pack extract", "Puts the kernels and tuning records of a pack into a cache directory",
             "  cubinet pack extract kernels.cupack             into the cache directory\n"
             "  cubinet pack extract kernels.cupack /srv/cache  into another one\n"
             "\n"
@@ -64,12 +66,28 @@ class PackExtractVerb final : public Verb {
       }
       ++published;
     }
+    const bool tuned = extract_tuning(*pack, directory);
     print(fmt::format("{} entries extracted to {}, {} were there, {} damaged\n", published,
                       directory.root().string(), present, damaged));
-    return damaged == 0 ? kFine : kFailedWork;
+    return damaged == 0 && tuned ? kFine : kFailedWork;
   }
 
  private:
+  // Returns: false, after a word, if the records are damaged.
+  static bool extract_tuning(const Pack& pack, const Directory& directory) {
+    std::string why;
+    const auto tuning = pack.tuning(&why);
+    if (!tuning) print_error(why);
+    LineFile file(directory.root() / kTuningFile, kTuningForm);
+    for_each_line(tuning.value_or(""), [&](std::string_view line, std::size_t) {
+      const std::string problem = append_directory_record(directory, file, line);
+      if (!problem.empty()) {
+        throw Error(ErrorCode::kIo, fmt::format("pack extract: tuning records: {}", problem));
+      }
+    });
+    return tuning.has_value();
+  }
+
   std::vector<std::string> words_;
 };
 

@@ -11,7 +11,8 @@ namespace {
 class PackVerifyVerb final : public Verb {
  public:
   VerbInfo info() const override {
-    return {"pack verify", "Reads a pack whole and checks every entry and the index",
+    return {"pack verify",
+            "Reads a pack whole and checks every entry, the index and the tuning records",
             "  cubinet pack verify kernels.cupack\n"};
   }
   void declare(Arguments& arguments) override {

@@ -77,12 +77,6 @@ std::vector<KernelSpec> warm_up_list(std::span<const Choice> choices) {
   return kernels;
 }
 
-DeviceModel model_of(const DeviceInfo& device) {
-  constexpr std::uint64_t kGib = std::uint64_t{1} << 30;
-  return {device.name, static_cast<std::uint32_t>(device.sm_count),
-          static_cast<std::uint32_t>((device.memory_bytes + kGib / 2) / kGib)};
-}
-
 // The kernels that the templates, their records and this device can ask for, found without asking
 // for one. Of the Runtime only the architecture is taken.
 Signatures enumerate(Runtime& runtime, std::span<const Choice> choices) {

@@ -53,7 +53,12 @@ TEST_CASE("numbers are the driver's") {
   CHECK(kCudaSystemDriverMismatch == CUDA_ERROR_SYSTEM_DRIVER_MISMATCH);
   CHECK(kCudaCompatNotSupported == CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE);
   CHECK(kCudaCaptureImplicit == CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
-  CHECK(kCudaPerThreadStream == reinterpret_cast<std::uintptr_t>(CU_STREAM_PER_THREAD));
+// The macro is a cast of the header's own style.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"
+  const CUstream per_thread = CU_STREAM_PER_THREAD;
+#pragma GCC diagnostic pop
+  CHECK(kCudaPerThreadStream == reinterpret_cast<std::uintptr_t>(per_thread));
   CHECK(kCudaCaptureUnsupported == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 }
 

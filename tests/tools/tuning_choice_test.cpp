@@ -105,7 +105,8 @@ TEST_CASE("precompile makes what every device with a record asks for, or one of 
     INFO(result.err);
     REQUIRE(result.code == 0);
     std::set<std::string> found;
-    for (const json& kernel : result.json().at("kernels")) found.insert(signature_end(kernel));
+    const json report = result.json();
+    for (const json& kernel : report.at("kernels")) found.insert(signature_end(kernel));
     return found;
   };
   // Decode on each device, and the selection's choice for the other two steps.

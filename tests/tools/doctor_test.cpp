@@ -212,3 +212,20 @@ TEST_CASE("doctor says that locks of a cache on the network are on this node, an
   CHECK(nowhere.at("cache").at("locks").is_null());
   CHECK(has_problem(nowhere, "no local place for its locks"));
 }
+
+TEST_CASE("doctor names tuning records that no process can read, and tuning that cannot be kept") {
+  CommandFixture fixture;
+  const std::string missing = fixture.environment.at("HOME") + "/none.jsonl";
+  fixture.environment["CUBINET_TUNING_FILES"] = missing;
+  const json report = fixture.run({"doctor", "--json"}).json();
+  CHECK(report.at("ok") == true);
+  CHECK(has_problem(report, "CUBINET_TUNING_FILES names " + missing + ": no such file"));
+  CHECK(report.at("problems").size() == 1);
+
+  fixture.environment["CUBINET_TUNING_FILES"] = JIT_TEST_FAKE_CUDA;  // one that is there
+  fixture.environment["CUBINET_TUNING"] = "on_miss";
+  fixture.environment["CUBINET_TUNING_BUDGET_MS"] = "100";
+  CHECK(fixture.run({"doctor", "--json"}).json().at("problems").empty());
+  fixture.environment["CUBINET_MODE"] = "readonly";
+  CHECK(has_problem(fixture.run({"doctor", "--json"}).json(), "on_miss tunes nothing"));
+}

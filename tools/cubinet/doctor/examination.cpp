@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <string_view>
 
+#include "base/file.hpp"
 #include "base/quantity.hpp"
 #include "cache/eviction.hpp"
 #include "cache/inspection.hpp"
@@ -22,12 +24,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 18> kVariables{
+constexpr std::array<std::string_view, 21> kVariables{
     "CUBINET_CACHE_DIR",      "CUBINET_PACKS",         "CUBINET_MODE",
     "CUBINET_TOOLCHAIN",      "CUBINET_TRUST",         "CUBINET_LOG",
     "CUBINET_NVRTC",          "CUBINET_DRIVER",        "CUBINET_LOCK_TIMEOUT_MS",
     "CUBINET_FAILED_DIR",     "CUBINET_TEMPLATE_PATH", "CUBINET_CACHE_MAX_SIZE",
     "CUBINET_CACHE_MIN_FREE", "CUBINET_CHURN",         "CUBINET_CHURN_LIMIT",
+    "CUBINET_TUNING",         "CUBINET_TUNING_FILES",  "CUBINET_TUNING_BUDGET_MS",
     "CUBINET_RECORD",         "CUBINET_TRACE",         "CUBINET_LIBRARY"};
 
 fs::path nearest_existing(fs::path path) {
@@ -56,6 +59,7 @@ class Examiner {
     look_at_cache();
     look_at_packs();
     look_at_templates();
+    look_at_tuning();
     return std::move(found_);
   }
 
@@ -260,6 +264,19 @@ class Examiner {
     } catch (const Error& error) {
       problem(true, error.what(), "mend the template, or take it off CUBINET_TEMPLATE_PATH");
     }
+  }
+
+  void look_at_tuning() {
+    for (const fs::path& path : options_.tuning_files) {
+      if (::access(path.c_str(), R_OK) == 0) continue;
+      problem(false,
+              fmt::format("CUBINET_TUNING_FILES names {}: {}", path.string(), error_text(errno)),
+              "make or unname it; until then it is passed over");
+    }
+    if (options_.tuning != Tuning::kOnMiss) return;
+    if (options_.mode == Mode::kAuto && !options_.memory_only) return;
+    problem(false, "CUBINET_TUNING=on_miss tunes nothing where records cannot be kept",
+            "unset it, or give it CUBINET_MODE=auto and a cache directory");
   }
 
   const Context& context_;

@@ -50,11 +50,17 @@ void bench_tuning(Runtime& runtime, Driver& driver, const TuningBenchOptions& op
   driver.ensure_context();
   const Workplace work;
   bench_requests(runtime, options.seed, work.path(), report);
+  options.after_part("requests");
   bench_on_miss({options.presets, options.processes, options.seed}, work.path(), report);
+  options.after_part("processes that tune on a miss");
   bench_tokens_in_key(driver, {runtime, options.presets.front(), options.counts, options.seed},
                       work.path(), report);
-  for (const std::string& preset : options.presets) bench_against_sweep(runtime, preset, report);
-  bench_repeats(runtime, options.presets.front(), options.repeats, report);
+  options.after_part("a token count in the key");
+  for (const std::string& preset : options.presets) {
+    const bool again = preset == options.presets.front();
+    bench_choices(runtime, preset, again ? options.repeats : 1, report);
+    options.after_part(preset);
+  }
 }
 
 }  // namespace jit::inline v1

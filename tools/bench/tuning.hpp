@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bench/report.hpp"
@@ -15,9 +17,11 @@ struct TuningBenchOptions {
   std::vector<std::string> presets{"bf16_d128", "bf16_d128_fp8", "bf16_d128_fp8_group128",
                                    "bf16_d256_fp8"};  // of merge_attn_states
   int processes = 16;                                 // that tune on a miss together
-  int counts = 20;   // distinct token counts that are tuned as if they were constants
+  int counts = 12;   // distinct token counts that are tuned as if they were constants
   int repeats = 10;  // times that the same thing is tuned
   std::uint64_t seed = 1;
+  // Called when another part is in the report: the whole takes minutes.
+  std::function<void(std::string_view part)> after_part = [](std::string_view) {};
 };
 
 // Measures, in turn:

@@ -114,48 +114,51 @@ BenchRow against_sweep(const std::string& preset, const TuningRecord& tuned,
   return row;
 }
 
-}  // namespace
+// The choices of several runs, by step.
+using Choices = std::map<std::string, std::vector<Set>>;
 
-void bench_against_sweep(Runtime& runtime, const std::string& preset, BenchReport& report) {
-  const Records sweeps = tune(runtime, preset, true);
-  const Records tuned = tune(runtime, preset, false);
-  for (const TuningRecord& record : tuned) {
-    report.rows.push_back(against_sweep(preset, record, same_step(sweeps, record)));
-  }
+BenchRow repeats(const std::string& preset, const TuningRecord& sweep,
+                 const std::vector<Set>& sets) {
+  const auto times = [&](const Set& set) { return std::count(sets.begin(), sets.end(), set); };
+  const auto most = std::max_element(
+      sets.begin(), sets.end(), [&](const Set& a, const Set& b) { return times(a) < times(b); });
+  const double equal = std::max(kEqual, sweep.evidence.noise);
+  const double usual = score(sweep, *most).value_or(0);
+  const auto as_good = std::count_if(sets.begin(), sets.end(), [&](const Set& set) {
+    const auto own = score(sweep, set);
+    return own && std::abs(*own / usual - 1) <= equal;
+  });
+  double worst = 0;
+  for (const Set& set : sets) worst = std::max(worst, percent_slower(sweep, set));
+  BenchRow row;
+  row.point = {{"what", "tuned again"},
+               {"preset", preset},
+               {"step", step_of(sweep)},
+               {"choice", text_of(*most)}};
+  row.counts = {{"times", sets.size()},
+                {"same", static_cast<std::uint64_t>(times(*most))},
+                {"same or equal", static_cast<std::uint64_t>(as_good)}};
+  row.figures = {{"equal within %", 100 * equal}, {"worst slower than best %", worst}};
+  return row;
 }
 
-void bench_repeats(Runtime& runtime, const std::string& preset, int repeats, BenchReport& report) {
+}  // namespace
+
+void bench_choices(Runtime& runtime, const std::string& preset, int times, BenchReport& report) {
   const Records sweeps = tune(runtime, preset, true);
-  std::map<std::string, std::vector<Set>> chosen;  // by step
-  for (int i = 0; i < repeats; ++i) {
+  Choices chosen;
+  for (int i = 0; i < times; ++i) {
     for (const TuningRecord& record : tune(runtime, preset, false)) {
+      if (i == 0) {
+        report.rows.push_back(against_sweep(preset, record, same_step(sweeps, record)));
+      }
       chosen[step_of(record)].push_back(record.set);
     }
   }
+  if (times < 2) return;
   for (const TuningRecord& sweep : sweeps) {
     const std::vector<Set>& sets = chosen[step_of(sweep)];
-    const auto times = [&](const Set& set) { return std::count(sets.begin(), sets.end(), set); };
-    const auto most = std::max_element(
-        sets.begin(), sets.end(), [&](const Set& a, const Set& b) { return times(a) < times(b); });
-    if (most == sets.end()) continue;
-    const double equal = std::max(kEqual, sweep.evidence.noise);
-    const double usual = score(sweep, *most).value_or(0);
-    const auto as_good = std::count_if(sets.begin(), sets.end(), [&](const Set& set) {
-      const auto own = score(sweep, set);
-      return own && std::abs(*own / usual - 1) <= equal;
-    });
-    double worst = 0;
-    for (const Set& set : sets) worst = std::max(worst, percent_slower(sweep, set));
-    BenchRow row;
-    row.point = {{"what", "tuned again"},
-                 {"preset", preset},
-                 {"step", step_of(sweep)},
-                 {"choice", text_of(*most)}};
-    row.counts = {{"times", sets.size()},
-                  {"same", static_cast<std::uint64_t>(times(*most))},
-                  {"same or equal", static_cast<std::uint64_t>(as_good)}};
-    row.figures = {{"equal within %", 100 * equal}, {"worst slower than best %", worst}};
-    report.rows.push_back(std::move(row));
+    if (!sets.empty()) report.rows.push_back(repeats(preset, sweep, sets));
   }
 }
 

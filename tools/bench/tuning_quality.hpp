@@ -8,10 +8,9 @@
 
 namespace jit::inline v1 {
 
-// Rows "choice against a sweep": for one preset of merge_attn_states, a row for each bucket step.
-void bench_against_sweep(Runtime& runtime, const std::string& preset, BenchReport& report);
-
-// Rows "tuned again": likewise; the same thing is tuned `repeats` times, with new inputs each time.
-void bench_repeats(Runtime& runtime, const std::string& preset, int repeats, BenchReport& report);
+// Tunes one preset of merge_attn_states `times` times, each time with new inputs, beside one sweep
+// that times every variant to the end. Adds, for each bucket step, a row "choice against a sweep"
+// of the first time, and, if there were others, a row "tuned again".
+void bench_choices(Runtime& runtime, const std::string& preset, int times, BenchReport& report);
 
 }  // namespace jit::inline v1

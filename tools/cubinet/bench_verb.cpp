@@ -164,8 +164,7 @@ class BenchVerb final : public Verb {
     if (names_.front() == "runtime") bench_runtime(context.runtime(), driver, report);
     else if (names_.front() == "start") bench_start(start_options(), report);
     else if (names_.front() == "merge_attn_states") bench_merge(context, driver, report);
-    else if (names_.front() == "tuning")
-      bench_tuning(context.runtime(), driver, tuning_options(), report);
+    else if (names_.front() == "tuning") bench_tuning(context, driver, report);
     else
       throw UsageError(
           fmt::format("bench: no benchmark {}; there are merge_attn_states, "
@@ -211,6 +210,16 @@ class BenchVerb final : public Verb {
     }
     if (rounds_ < 0) throw UsageError("bench: --rounds takes a number above 0");
     if (seed_ < 0) throw UsageError("bench: --seed takes a number above 0");
+  }
+
+  void bench_tuning(Context& context, Driver& driver, BenchReport& report) const {
+    TuningBenchOptions options = tuning_options();
+    // Whoever is stopped halfway has the parts that were done.
+    options.after_part = [&](std::string_view part) {
+      print_note(fmt::format("{}: done", part));
+      if (!output_.empty()) static_cast<void>(replace_file(output_, format_json(report), 0644));
+    };
+    jit::bench_tuning(context.runtime(), driver, options, report);
   }
 
   TuningBenchOptions tuning_options() const {

@@ -16,6 +16,7 @@ namespace {
 RuntimeOptions with_finite_patience(RuntimeOptions options) {
   constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24 * 365);
   options.lock_timeout = std::min(options.lock_timeout, kLongest);
+  options.tuning_budget = std::min(options.tuning_budget, kLongest);
   return options;
 }
 
@@ -90,7 +91,8 @@ SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request, Asked asked)
   CompileGate::watch_this_thread();
   // Asked for before, and not ready yet.
   if (devices_.ready()) {
-    if (SignatureSlot* known = find_in_memo(request).slot) return *known;
+    SignatureSlot* known = find_in_memo(request).slot;
+    if (known != nullptr && !known->is_refused(capability_of(request.options))) return *known;
   }
   Span span(trace_.sink(), "resolve");
   const table::Template& tmpl = templates_.find(request.name);
@@ -103,7 +105,8 @@ SignatureSlot& Runtime::Impl::slot_of(const KernelRequest& request, Asked asked)
   if (model) {
     std::optional<int> tune_on;
     if (asked == Asked::kNow) tune_on = request.options.device;
-    signature = with_records({std::move(signature), request.constants, steps, *model, tune_on});
+    signature = with_records(
+        {std::move(signature), request.constants, steps, *model, request.options.debug, tune_on});
   }
   SignatureSlot& slot = memory_.slot_of(std::move(signature), request.options.debug, admit);
   if (span.has_sink()) span.arg("signature", slot.signature.text());

@@ -16,6 +16,16 @@ Attempt::Failure failure_of(const std::exception_ptr& thrown) {
   }
 }
 
+namespace {
+
+// The template's address keeps apart templates of one name that were added one after the other.
+std::string text_of(const Signature& signature, Debug debug) {
+  return fmt::format("{}#{}#{}", signature.text(), name_of(debug),
+                     static_cast<const void*>(signature.tmpl));
+}
+
+}  // namespace
+
 MemoryTier::MemoryTier() {
   auto changed = std::make_unique<std::condition_variable>();
   changed_ = changed.get();
@@ -38,10 +48,13 @@ SignatureSlot* MemoryTier::known_slot(const std::string& text) {
   return known == by_text_.end() ? nullptr : known->second;
 }
 
+bool MemoryTier::is_refused(const Signature& signature, Debug debug, std::size_t capability) {
+  const SignatureSlot* known = known_slot(text_of(signature, debug));
+  return known != nullptr && known->is_refused(capability);
+}
+
 SignatureSlot& MemoryTier::slot_of(Signature signature, Debug debug, const Admit& admit) {
-  // The template's address keeps apart templates of one name that were added one after the other.
-  std::string text = fmt::format("{}#{}#{}", signature.text(), name_of(debug),
-                                 static_cast<const void*>(signature.tmpl));
+  std::string text = text_of(signature, debug);
   if (SignatureSlot* known = known_slot(text)) return *known;
   if (admit) admit(signature);
   const std::lock_guard lock(mutex_);

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <exception>
 #include <functional>
@@ -46,6 +47,11 @@ struct SignatureSlot {
   Debug debug = Debug::kNone;
   // Lock-free for readers; set once and never cleared.
   std::array<std::atomic<detail::LoadedKernel*>, kMaxCapabilities> loaded{};
+  // By bit, the capabilities that it does not compile for, as it stands.
+  std::atomic<std::uint32_t> refused{0};
+  bool is_refused(std::size_t capability) const noexcept {
+    return (refused.load(std::memory_order_acquire) >> capability & 1) != 0;
+  }
   // Under the tier's mutex: who is at work.
   std::array<std::shared_ptr<Attempt>, kMaxCapabilities> attempts{};
 };
@@ -61,6 +67,9 @@ class MemoryTier final : private ForkAware {
   // lock held, throws.
   using Admit = std::function<void(const Signature&)>;
   SignatureSlot& slot_of(Signature signature, Debug debug, const Admit& admit = {});
+
+  // Whether this signature was found not to compile, see SignatureSlot::refused.
+  bool is_refused(const Signature& signature, Debug debug, std::size_t capability);
 
   // Claim is the right to work on a slot, or the outcome of somebody else's work.
   class Claim {

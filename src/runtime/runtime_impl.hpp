@@ -110,9 +110,11 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
     std::span<const Constant> constants;
     const BucketSteps& steps;
     std::size_t model = 0;
+    Debug debug = Debug::kNone;
     // Set for one who may wait for a tuning, where the options ask for it: for which device.
     std::optional<int> tune_on{};
   };
+  // What a record chose and does not compile is passed over, with one warning.
   Signature with_records(TunedRequest request);
   // Measures what the subject has no record of, see Tuning::kOnMiss. Never fails: who asked goes on
   // with what there is.
@@ -125,6 +127,7 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
 
   MemoryTier::Claim claim_in_memory(SignatureSlot& slot, std::size_t capability);
   Kernel get_slowly(const KernelRequest& request);
+  Kernel get_of(SignatureSlot& slot, const KernelRequest& request);
   // Whether another process that makes the kernel is waited for, and how long it was already.
   struct Patience {
     bool waits = true;
@@ -135,6 +138,8 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   // not waited for.
   std::optional<WarmUpOutcome> build(MemoryTier::Claim& claim, SignatureSlot& slot,
                                      std::size_t capability, Patience patience);
+  // Of the exception at hand: whether the slot's signature does not compile.
+  static void note_refusal(SignatureSlot& slot, std::size_t capability);
   // Returns: whether there was a kernel to serve.
   static bool serve(MemoryTier::Claim& claim, std::unique_ptr<detail::LoadedKernel> kernel);
 

@@ -5,6 +5,7 @@
 
 #include "compile/cubin_check.hpp"
 #include "runtime/runtime_impl.hpp"
+#include "runtime/variant_facts.hpp"
 
 namespace jit::inline v1 {
 
@@ -23,6 +24,17 @@ Kernel Runtime::Impl::get_slowly(const KernelRequest& request) {
   // Whatever may vary per request is refused or turned into a bucket here.
   SignatureSlot& slot = slot_of(request);
   if (span.has_sink()) span.arg("signature", slot.signature.text());
+  try {
+    return get_of(slot, request);
+  } catch (const Error&) {
+    // A tuning record's choice that does not compile is passed over from now on.
+    SignatureSlot& other = slot_of(request);
+    if (&other == &slot) throw;
+    return get_of(other, request);
+  }
+}
+
+Kernel Runtime::Impl::get_of(SignatureSlot& slot, const KernelRequest& request) {
   const std::size_t capability = capability_of(request.options);
   const auto scope = scope_of(request.options);
   // One caller per signature goes on; the others wait for it and share its outcome.
@@ -78,9 +90,19 @@ std::optional<WarmUpOutcome> Runtime::Impl::build(MemoryTier::Claim& claim, Sign
     recorder_.write();
     return WarmUpOutcome::kCompiled;
   } catch (...) {
+    note_refusal(slot, capability);
     // Nothing was published or remembered: the next call may try again.
     claim.fail(std::current_exception());
     throw;
+  }
+}
+
+void Runtime::Impl::note_refusal(SignatureSlot& slot, std::size_t capability) {
+  try {
+    throw;
+  } catch (const Error& error) {
+    if (is_refusal(error)) slot.refused.fetch_or(1U << capability, std::memory_order_acq_rel);
+  } catch (...) {
   }
 }
 

@@ -1,4 +1,6 @@
 // What tuning records make of a request.
+#include <fmt/format.h>
+
 #include "runtime/runtime_impl.hpp"
 
 namespace jit::inline v1 {
@@ -29,7 +31,17 @@ Signature Runtime::Impl::with_records(TunedRequest request) {
   }
   const auto choice = tuning_.choose(subject, [&] { return target_of(tmpl, request.model); });
   if (!choice) return std::move(request.plain);
-  return resolve(tmpl, request.constants, request.steps, choice->set);
+  Signature chosen = resolve(tmpl, request.constants, request.steps, choice->set);
+  const std::size_t capability = devices_.capability_index(request.model);
+  if (chosen == request.plain || !memory_.is_refused(chosen, request.debug, capability)) {
+    return chosen;
+  }
+  logger_.warn_once(
+      "refused " + chosen.text(),
+      fmt::format("serve {}: the tuning record {} chose what does not compile; serving {} instead; "
+                  "tune again",
+                  chosen.text(), choice->place, request.plain.text()));
+  return std::move(request.plain);
 }
 
 std::vector<Signature> Runtime::Impl::signatures(const table::Template& tmpl,

@@ -69,8 +69,8 @@ WarmUpReport Runtime::Impl::warm_up(const Recording& recording, const WarmUpOpti
     templates_.mark_served(request.signature.tmpl->name);
     for (const RequestParts& asked : request.asked) {
       devices_.driver();
-      Signature signature =
-          with_records({request.signature, asked.constants, asked.steps, devices_.model_index(-1)});
+      Signature signature = with_records({request.signature, asked.constants, asked.steps,
+                                          devices_.model_index(-1), request.debug});
       SignatureSlot& slot = memory_.slot_of(std::move(signature), request.debug);
       pursuits.push_back(pursuit_of(slot, here));
     }

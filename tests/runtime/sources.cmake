@@ -38,4 +38,5 @@ set(CUBINET_TESTS_RUNTIME
     tune_on_miss_test.cpp
     tuned_workload_test.cpp
     tuning_test.cpp
+    tuning_trouble_test.cpp
     warm_up_test.cpp)

@@ -104,8 +104,8 @@ struct RuntimeOptions {
   std::uint64_t churn_limit = 64;
   Tuning tuning = Tuning::kRecorded;  // CUBINET_TUNING=recorded, off or on_miss
   // Files of tuning records, as `cubinet tune` writes them (CUBINET_TUNING_FILES, ':'-separated).
-  // Of several records for one thing the cache directory's counts first, then these in their order,
-  // then those of packs, then those that ship with the template.
+  // What counts first: the cache directory's, these in their order, packs', the template's; where
+  // nothing new is kept (kReadOnly, kFrozen): packs', these, the template's, the directory's.
   std::vector<std::filesystem::path> tuning_files;
   // The measured stage of one signature under kOnMiss (CUBINET_TUNING_BUDGET_MS).
   std::chrono::milliseconds tuning_budget{10'000};

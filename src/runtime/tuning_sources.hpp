@@ -34,6 +34,10 @@ struct TuningSource {
   std::string problem;            // why it could not be read and what to do; one line
 };
 
+// Whether a process of this mode asks packs first, then files, templates, and the directory last:
+// one that compiles nothing shall be asked for what was packed, whatever has been tuned since.
+constexpr bool packs_count_first(Mode mode) { return mode != Mode::kAuto; }
+
 // The cache directory's records. That there are none is no problem. The directory and the file are
 // held to the rules of trusted_directory.hpp. Cost: without a file three system calls.
 TuningSource read_directory_records(const Directory& directory, RecordPart part);

@@ -44,7 +44,11 @@ std::size_t count_damaged(const TuningSource& source) {
 
 TuningStore::TuningStore(const RuntimeOptions& options, const Directory* directory,
                          const Tiers& tiers, Logger logger)
-    : options_(options), directory_(directory), tiers_(tiers), logger_(std::move(logger)) {
+    : options_(options),
+      mode_(options.mode),
+      directory_(directory),
+      tiers_(tiers),
+      logger_(std::move(logger)) {
   // A later chdir shall not choose others.
   for (const std::filesystem::path& file : options_.tuning_files) {
     std::error_code error;
@@ -68,10 +72,21 @@ bool TuningStore::chooses(const table::Template& tmpl, std::span<const Constant>
 
 void TuningStore::read_locked() {
   if (std::exchange(read_, true)) return;
-  if (directory_ != nullptr) take_locked(read_directory_records(*directory_, RecordPart::kChoice));
+  const bool packs_first = packs_count_first(mode_);
+  const auto take_directory = [&] {
+    if (directory_ == nullptr) return;
+    take_locked(read_directory_records(*directory_, RecordPart::kChoice));
+  };
+  if (packs_first) take_packs_locked();
+  else take_directory();
   for (const std::filesystem::path& file : files_) {
     take_locked(read_record_file(file, RecordPart::kChoice));
   }
+  if (packs_first) take_directory();
+  else take_packs_locked();
+}
+
+void TuningStore::take_packs_locked() {
   for (std::size_t tier = 0; tier < tiers_.size(); ++tier) {
     const Pack* const pack = tiers_.pack(tier);
     if (pack != nullptr) take_locked(read_pack_records(*pack, RecordPart::kChoice));
@@ -114,8 +129,16 @@ const TuningTable& TuningStore::table_locked(const table::Template& tmpl) {
     }
   };
   add(own_);
-  for (const TuningSource& source : sources_) add(source);
+  const auto is_last = [&](const TuningSource& source) {
+    return packs_count_first(mode_) && source.kind == TuningSourceKind::kDirectory;
+  };
+  for (const TuningSource& source : sources_) {
+    if (!is_last(source)) add(source);
+  }
   for (const table::TuningRecord& record : tmpl.tuning_records) made.add(tmpl, record);
+  for (const TuningSource& source : sources_) {
+    if (is_last(source)) add(source);
+  }
   for (const SkippedRecord& skipped : made.skipped()) {
     logger_.info(fmt::format("pass over tuning record {}: {}", skipped.place, skipped.reason));
   }
@@ -160,7 +183,10 @@ void TuningStore::refresh() {
   TuningSource fresh = read_directory_records(*directory_, RecordPart::kChoice);
   const std::lock_guard lock(mutex_);
   if (!read_ || !fresh.problem.empty()) return;
-  sources_.front() = std::move(fresh);
+  const auto known =
+      std::find_if(sources_.begin(), sources_.end(),
+                   [&](const TuningSource& source) { return source.kind == fresh.kind; });
+  *known = std::move(fresh);
   current_.clear();
 }
 

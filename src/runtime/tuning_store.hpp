@@ -44,6 +44,9 @@ class TuningStore final : private ForkAware {
               Logger logger);
   ~TuningStore() override;
 
+  // Puts sources in the order of a process of another mode. Requires: nothing was read yet.
+  void speak_for(Mode mode) noexcept { mode_ = mode; }
+
   // Whether records may choose a tunable that is not among `given`.
   bool chooses(const table::Template& tmpl, std::span<const Constant> given) const;
 
@@ -71,18 +74,20 @@ class TuningStore final : private ForkAware {
   void after_fork(bool) noexcept override { mutex_.unlock(); }
   void read_locked();
   void take_locked(TuningSource source);
+  void take_packs_locked();
   const TuningTable& table_locked(const table::Template& tmpl);
 
   const RuntimeOptions& options_;
+  Mode mode_;
   const Directory* directory_;
   const Tiers& tiers_;
   Logger logger_;
   std::vector<std::filesystem::path> files_;  // absolute
   std::mutex mutex_;                          // everything below
   bool read_ = false;
-  TuningSource own_;  // made by this process, the newest first
-  std::vector<TuningSource> sources_;
-  std::deque<TuningTable> tables_;  // old ones too: choices refer to them
+  TuningSource own_;                   // made by this process, the newest first
+  std::vector<TuningSource> sources_;  // in the order in which they count
+  std::deque<TuningTable> tables_;     // old ones too: choices refer to them
   std::map<const table::Template*, const TuningTable*> current_;
   std::map<std::string, std::optional<TunedChoice>> decided_;
   std::optional<LineFile> file_;

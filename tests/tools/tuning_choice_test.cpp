@@ -83,6 +83,30 @@ TEST_CASE("explain says which record chose each tunable, and for which device") 
   CHECK(unknown.err_has("records have NVIDIA H100 PCIe, NVIDIA H200"));
 }
 
+TEST_CASE("explain and tuning show put sources in the order of the process that is spoken of") {
+  RecordsFixture fixture;
+  const auto team = fixture.folder() / "team.jsonl";
+  fixture.folder().write("team.jsonl", fixture.record(32, 2).text() + "\n");
+  fixture.environment["CUBINET_TUNING_FILES"] = team.string();
+  const auto place = [&] {
+    const json told = fixture.explain({"--device", "NVIDIA H200"});
+    return told.at("tuning_record").at("place").get<std::string>();
+  };
+  const auto first_source = [&] {
+    const CommandResult shown = fixture.run({"tuning", "show", "--json"});
+    REQUIRE(shown.code == 0);
+    return shown.json().at("sources").at(0).at("place").get<std::string>();
+  };
+  const std::string directory = (fixture.cache() / "tuning.jsonl").string();
+  CHECK(place() == directory + ":1");
+  CHECK(first_source() == directory);
+  for (const char* mode : {"frozen", "readonly"}) {
+    fixture.environment["CUBINET_MODE"] = mode;
+    CHECK(place() == team.string() + ":1");
+    CHECK(first_source() == team.string());
+  }
+}
+
 TEST_CASE("the GPU at hand is the one that explain speaks of") {
   RecordsFixture fixture;
   fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "cubinet/verb.hpp"
+#include "runtime/runtime_impl.hpp"
 
 namespace jit::inline v1 {
 namespace {
@@ -65,6 +66,7 @@ Runtime& Context::runtime() {
     options.log_level = std::max(options.log_level, LogLevel::kError);
   }
   runtime_ = std::make_unique<Runtime>(std::move(options));
+  if (only_look_) impl().tuning().speak_for(this->options().mode);
   return *runtime_;
 }
 

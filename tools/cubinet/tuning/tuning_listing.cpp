@@ -124,20 +124,29 @@ std::vector<ListedSource> list_tuning(Context& context, bool packs) {
                 std::move(source.lines));
   };
   const ArtifactSource& source = context.impl().source();
-  if (const Directory* directory = source.directory()) {
-    add(read_directory_records(*directory, RecordPart::kWhole));
-  }
+  const auto add_directory = [&] {
+    if (const Directory* directory = source.directory()) {
+      add(read_directory_records(*directory, RecordPart::kWhole));
+    }
+  };
+  const auto add_packs = [&] {
+    for (std::size_t tier = 0; packs && tier < source.tiers().size(); ++tier) {
+      const Pack* const pack = source.tiers().pack(tier);
+      if (pack == nullptr) continue;
+      TuningSource packed = read_pack_records(*pack, RecordPart::kWhole);
+      if (packed.problem.empty()) packed.problem = pack->state().why;
+      add(std::move(packed));
+    }
+  };
+  const bool packs_first = packs_count_first(context.options().mode);
+  if (packs_first) add_packs();
+  else add_directory();
   for (const std::filesystem::path& file : source.options().tuning_files) {
     add(read_record_file(file, RecordPart::kWhole));
   }
-  for (std::size_t tier = 0; packs && tier < source.tiers().size(); ++tier) {
-    const Pack* const pack = source.tiers().pack(tier);
-    if (pack == nullptr) continue;
-    TuningSource packed = read_pack_records(*pack, RecordPart::kWhole);
-    if (packed.problem.empty()) packed.problem = pack->state().why;
-    add(std::move(packed));
-  }
+  if (!packs_first) add_packs();
   listing.add_shipped();
+  if (packs_first) add_directory();
   return listing.take();
 }
 

@@ -65,8 +65,14 @@ bool Runtime::Impl::has_own_record(const TuningSubject& subject) {
 
 void Runtime::Impl::tune_on_miss(const TuningSubject& subject, int device) {
   const table::Template& tmpl = subject.tmpl;
-  if (options_.mode == Mode::kFrozen || tmpl.tuning_sizes.empty()) return;
-  if (!has_tuning_problem(tmpl.name)) return;
+  if (tmpl.tuning_sizes.empty() || !has_tuning_problem(tmpl.name)) return;
+  if (options_.mode != Mode::kAuto || source_.directory() == nullptr) {
+    // Every process would tune anew, and each might choose otherwise.
+    logger_.warn_once("tuning on_miss",
+                      "tune on first requests: nothing is kept in this mode; serving what is "
+                      "chosen without it; use mode auto and a cache directory");
+    return;
+  }
   if (tuning_.is_decided(subject) || has_own_record(subject)) return;
   const TuningTurns::Turn turn(tuning_turns_);
   // By another thread meanwhile.
@@ -75,7 +81,7 @@ void Runtime::Impl::tune_on_miss(const TuningSubject& subject, int device) {
   if (span.has_sink()) span.arg("signature", text_of(subject));
   try {
     tune_in_turn(subject, device, span);
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {  // a tuning problem may throw what it likes
     span.result("failed");
     const std::string text = text_of(subject);
     logger_.warn_once("tune " + text,

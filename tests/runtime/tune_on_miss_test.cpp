@@ -1,8 +1,11 @@
 // Tuning on the first request, where the options ask for it: once, for whom it may, and whatever
 // becomes of it the kernel is served.
+#include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <functional>
+#include <stdexcept>
 #include <thread>
 
 #include "base/file.hpp"
@@ -45,6 +48,7 @@ class MissScene : public TuningScene {
     fake.set_launch_us([](const FakeLaunch& launch) { return 20.0 - launch.block.x / 16.0; });
     set_tuning_problem("tiny", [this](const TuningProblemRequest&) {
       if (fails) throw Error(ErrorCode::kDriver, "no memory for it");
+      if (before) before();
       if (begun_by.exchange(::getpid()) != ::getpid()) ++counters->served;
       return std::make_unique<IdleProblem>();
     });
@@ -65,6 +69,7 @@ class MissScene : public TuningScene {
 
   SharedCounters counters;
   bool fails = false;
+  std::function<void()> before;  // a tuning
   std::atomic<pid_t> begun_by{0};
 };
 
@@ -159,6 +164,94 @@ TEST_CASE("a tuning that fails is one warning, and the kernel is served without 
   REQUIRE(warnings.size() == 1);
   CHECK(contains(warnings[0], "tune tiny[SIZE=8,"));
   CHECK(contains(warnings[0], "no memory for it"));
+}
+
+TEST_CASE("what a tuning problem throws is one warning, of whatever type it is") {
+  MissScene scene;
+  scene.before = [] { throw std::out_of_range("its tables"); };
+  Runtime runtime(scene.options);
+  CHECK(chosen(runtime, 8) == "64/1");
+  CHECK(chosen(runtime, 8, 20) == "64/1");
+  const auto warnings = scene.log.warnings();
+  REQUIRE(warnings.size() == 1);
+  CHECK(contains(warnings[0], "its tables"));
+}
+
+TEST_CASE("nothing is tuned where it could not be kept, and one warning says so") {
+  MissScene scene;
+  {
+    Runtime runtime(scene.options);  // what a frozen process is to find
+    for (const int size : {8, 16}) runtime.precompile("tiny", {{"SIZE", size}}, {}, "sm_90");
+  }
+  for (const int way : {0, 1, 2}) {
+    RuntimeOptions options = scene.options;
+    if (way == 0) options.mode = Mode::kFrozen;
+    if (way == 1) options.mode = Mode::kReadOnly;
+    if (way == 2) options.memory_only = true;
+    testing::LogLines log;
+    options.log_sink = log.sink();
+    Runtime runtime(options);
+    for (const int size : {8, 16}) CHECK(chosen(runtime, size) == "64/1");
+    REQUIRE(log.warnings().size() == 1);
+    CHECK(contains(log.warnings()[0], "nothing is kept in this mode"));
+  }
+  CHECK(scene.tuners() == 0);
+  CHECK(scene.records() == 0);
+}
+
+TEST_CASE("a process that is killed while it tunes leaves the work to the next") {
+  MissScene scene;
+  scene.before = [&] {
+    ++scene.counters->compiles;
+    ::pause();
+  };
+  const pid_t killed = testing::fork_child([&] {
+    Runtime runtime(scene.options);
+    chosen(runtime, 8, 1, {.device = 0});
+    return 0;
+  });
+  for (int i = 0; i < 10'000 && scene.counters->compiles == 0; ++i) ::usleep(1000);
+  REQUIRE(scene.counters->compiles == 1);
+  scene.before = [] {};
+  Runtime runtime(scene.options);
+  std::string choice;
+  {
+    std::jthread waiter([&] { choice = chosen(runtime, 8, 1, {.device = 0}); });
+    ::usleep(100'000);
+    CHECK(scene.records() == 0);  // it waits for its turn
+    ::kill(killed, SIGKILL);
+    testing::wait_for(killed);
+  }
+  CHECK(choice.starts_with("128/"));
+  CHECK(scene.records() == 1);
+}
+
+TEST_CASE("a child that is forked while its parent tunes gets what its parent finds") {
+  if (testing::kThreadSanitizer) SKIP("the child of a process with threads starts none");
+  MissScene scene;
+  std::atomic<bool> go{false};
+  scene.before = [&] {
+    ++scene.counters->compiles;
+    while (!go) ::usleep(1000);
+  };
+  Runtime runtime(scene.options);
+  std::string choice;
+  pid_t child = 0;
+  {
+    std::jthread tuner([&] { choice = chosen(runtime, 8, 1, {.device = 0}); });
+    for (int i = 0; i < 10'000 && scene.counters->compiles == 0; ++i) ::usleep(1000);
+    child = testing::fork_child([&] {
+      go = true;
+      const std::string found = chosen(runtime, 8, 2, {.device = 0});
+      return found.starts_with("128/") ? 0 : 1;
+    });
+    ::usleep(100'000);
+    go = true;
+  }
+  CHECK(testing::wait_for(child) == 0);
+  CHECK(choice.starts_with("128/"));
+  CHECK(scene.counters->compiles == 1);
+  CHECK(scene.records() == 1);
 }
 
 TEST_CASE("a stream that is being captured is left alone") {

@@ -76,9 +76,8 @@ void Devices::read_models() {
   }
 }
 
-std::size_t Devices::model_index(int ordinal) {
+std::size_t Devices::model_index_of_many(int ordinal) {
   if (ordinal < 0) {
-    if (homogeneous()) return 0;
     const auto current = driver_->current_device();
     if (!current) {
       throw Error(ErrorCode::kInvalidArgument,

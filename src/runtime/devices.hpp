@@ -38,7 +38,9 @@ class Devices final : private ForkAware {
   // Requires: driver() has succeeded, see ready(). Errors: kInvalidArgument for an unknown ordinal,
   // or if no context is current and the GPUs differ. Cost: no driver call for -1 where all GPUs are
   // alike.
-  std::size_t model_index(int ordinal);
+  std::size_t model_index(int ordinal) {
+    return ordinal < 0 && homogeneous() ? 0 : model_index_of_many(ordinal);
+  }
   // Of a model: what it is, and the index of its capability.
   const DeviceModel& model(std::size_t index) const { return models_[index].model; }
   std::size_t capability_index(std::size_t model) const noexcept { return capability_of_[model]; }
@@ -60,6 +62,7 @@ class Devices final : private ForkAware {
     bool operator==(const Model&) const = default;
   };
   void read_models();
+  std::size_t model_index_of_many(int ordinal);
 
   std::filesystem::path path_;
   std::mutex mutex_;

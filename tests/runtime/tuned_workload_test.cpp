@@ -5,6 +5,7 @@
 
 #include "base/hex.hpp"
 #include "runtime/tuning_fixture.hpp"
+#include "signature/manifest.hpp"
 #include "signature/recorded_request.hpp"
 #include "signature/selection.hpp"
 #include "signature/signature.hpp"
@@ -50,21 +51,24 @@ std::span<const Constant> tuned_set() {
   return set;
 }
 
-// What was measured on the H200 for a preset in its first bucket step.
-TuningRecord record_for(const table::Template& tmpl, const table::Preset& preset) {
-  const Signature signature = resolve(tmpl, preset.constants);
+// What a team measured on the H200: it counts before what ships with the template.
+TuningRecord record_for(const table::Template& tmpl, const Signature& signature,
+                        const BucketSteps& steps) {
   TuningRecord record;
   record.name = tmpl.name;
   for (std::size_t i = 0; i < tmpl.constants.size(); ++i) {
     if (tmpl.constants[i].role != table::Role::kShape) continue;
     record.shape.push_back(make_recorded_constant(tmpl.constants[i].name, signature.values[i]));
   }
-  for (const table::BucketDecl& bucket : tmpl.buckets) {
-    record.buckets.push_back({std::string(bucket.name), std::string(bucket.steps[0].label)});
+  for (std::size_t i = 0; i < tmpl.buckets.size(); ++i) {
+    const table::BucketDecl& bucket = tmpl.buckets[i];
+    record.buckets.push_back({std::string(bucket.name), std::string(bucket.steps[steps[i]].label)});
   }
   std::sort(record.shape.begin(), record.shape.end());
   for (const Constant& constant : tuned_set()) {
-    record.set.push_back(make_recorded_constant(constant.name, constant.value));
+    const std::size_t i =
+        static_cast<std::size_t>(find_constant(tmpl, constant.name) - tmpl.constants.data());
+    record.set.push_back(make_recorded_constant(constant.name, signature.values[i]));
   }
   record.arch = "sm_90a";
   record.toolchain = testing::toolchain_at_hand().id.release.text();
@@ -84,16 +88,16 @@ struct Enumerated {
 Enumerated enumerate() {
   Enumerated all;
   const Arch arch = *Arch::parse("sm_90a");
-  bool recorded = true;  // every other preset
+  bool recorded = true;  // every other preset, with a choice of its own in its first step
   for (const table::Template& tmpl : shipped_templates()) {
     for (const table::Preset& preset : tmpl.presets) {
-      if (recorded) all.records.push_back(record_for(tmpl, preset).text());
       for (const BucketSteps& steps : all_steps(tmpl)) {
         const bool first = steps == BucketSteps{};
         const Signature signature =
             resolve(tmpl, preset.constants, steps,
                     recorded && first ? tuned_set() : std::span<const Constant>());
         all.kernels.insert(signature.text(arch));
+        all.records.push_back(record_for(tmpl, signature, steps).text());
         Sizes sizes;
         for (std::size_t i = 0; i < tmpl.buckets.size(); ++i) {
           const auto& bucket = tmpl.buckets[i];

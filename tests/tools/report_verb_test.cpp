@@ -107,6 +107,23 @@ TEST_CASE("report finds records in files and cache, and says what is no record")
   CHECK(fixture.run({"report", named}).out_has("passed over"));
 }
 
+TEST_CASE("report reads what every process here reads, and says what it cannot") {
+  CommandFixture fixture;
+  const std::string file =
+      fixture.folder().write("team.jsonl", lines_of({merge_record("prefill")}));
+  const std::string missing = fixture.folder() / "gone.jsonl";
+  fixture.environment["CUBINET_TUNING_FILES"] = file + ":" + missing;
+  const json said = fixture.run({"report", "--json"}).json();
+  const json& records = said.at("records");
+  CHECK(std::any_of(records.begin(), records.end(), [](const json& record) {
+    return record.at("place").get<std::string>().ends_with("team.jsonl:1");
+  }));
+  REQUIRE(said.at("problems").size() == 1);
+  CHECK(said.at("problems").at(0).get<std::string>().find(missing) != std::string::npos);
+  const json piped = fixture.shell("$CUBINET report - --json < " + file).json();
+  CHECK(piped.at("records").at(0).at("place") == "stdin:1");
+}
+
 TEST_CASE("report refuses a file of records that is not there, and a page that cannot be written") {
   const CommandFixture fixture;
   const CommandResult missing = fixture.run({"report", "no_such.jsonl"});

@@ -33,7 +33,7 @@ std::string tuning_to_pack(Context& context, const std::vector<EntryInfo>& chose
                    entry.artifact.arch.capability());
   }
   std::vector<TuningRecord> records;
-  for (const ListedSource& source : list_tuning(context, /*packs=*/false)) {
+  for (const ListedSource& source : list_tuning(context, {}, OtherSources::kAllButPacks)) {
     for (const ListedRecord& listed : source.records) {
       const TuningRecord& record = listed.record;
       const Signature choice = choice_of(context.impl().templates().find(record.name), record);

@@ -1,13 +1,11 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <map>
 #include <utility>
 
-#include "base/file.hpp"
 #include "cache/inspection.hpp"
 #include "cubinet/cache/cache_access.hpp"
 #include "cubinet/report/report.hpp"
+#include "cubinet/tuning/tuning_listing.hpp"
 #include "runtime/runtime_impl.hpp"
 #include "tune/occupancy.hpp"
 
@@ -57,101 +55,20 @@ void collect_entries(Context& context, Report& report) {
   }
 }
 
-// Takes sources in the order in which they count.
-class RecordCollector {
- public:
-  RecordCollector(Runtime::Impl& impl, Report& report) : report_(report) {
-    for (const table::Template* tmpl : impl.templates().all()) by_name_[tmpl->name] = tmpl;
+void collect_records(ListedSource source, Report& report) {
+  if (!source.problem.empty()) {
+    report.problems.push_back(
+        fmt::format("read tuning records {}: {}", source.place, source.problem));
   }
-
-  void take(std::vector<TuningLine> lines) {
-    sort_newest_first(lines);
-    for (const TuningLine& line : lines) {
-      if (line.record) found_.push_back({*line.record, line.place, {}});
-    }
-    table_.add(std::move(lines), [&](std::string_view name) {
-      const auto found = by_name_.find(name);
-      return found == by_name_.end() ? nullptr : found->second;
-    });
+  for (ListedRecord& listed : source.records) {
+    report.records.push_back({std::move(listed.record), std::move(listed.place), {}});
   }
-
-  // A file that is to be there. Returns: why it cannot be read; empty if it was.
-  std::string take_file(const std::filesystem::path& file) {
-    int error = 0;
-    const auto text = read_file(file, kMaxTuningFileBytes, &error);
-    if (!text) return fmt::format("read tuning records {}: {}", file.string(), error_text(error));
-    take(parse_tuning_records(*text, file.string()));
-    return {};
+  for (ListedSkipped& skipped : source.skipped) {
+    if (skipped.issue == RecordIssue::kDamaged) report.skipped.push_back(skipped);
+    if (!skipped.record) continue;
+    report.records.push_back(
+        {std::move(*skipped.record), std::move(skipped.place), std::move(skipped.reason)});
   }
-
-  void note(std::string problem) {
-    if (!problem.empty()) report_.problems.push_back(std::move(problem));
-  }
-
-  void take_pack(const Pack& pack) {
-    std::string why;
-    const auto text = pack.tuning(&why);
-    if (text) {
-      take(parse_tuning_records(*text, pack.path().string()));
-    } else if (!why.empty()) {
-      note(fmt::format("read tuning records {}: {}", pack.path().string(), why));
-    }
-  }
-
-  void take_templates() {
-    for (const auto& [name, tmpl] : by_name_) {
-      for (const table::TuningRecord& shipped : tmpl->tuning_records) {
-        if (shipped.problem.empty()) {
-          found_.push_back({make_tuning_record(*tmpl, shipped), std::string(shipped.place), {}});
-        }
-        table_.add(*tmpl, shipped);
-      }
-    }
-  }
-
-  void finish() {
-    std::map<std::string, const SkippedRecord*> skipped;
-    for (const SkippedRecord& record : table_.skipped()) {
-      skipped[record.place] = &record;
-      if (record.issue == RecordIssue::kDamaged) report_.skipped.push_back(record);
-    }
-    for (PlacedRecord& placed : found_) {
-      const auto found = skipped.find(placed.place);
-      if (found != skipped.end()) {
-        if (found->second->issue == RecordIssue::kReplaced) continue;
-        placed.unused = found->second->reason;
-      }
-      report_.records.push_back(std::move(placed));
-    }
-  }
-
- private:
-  Report& report_;
-  std::map<std::string_view, const table::Template*> by_name_;
-  std::vector<PlacedRecord> found_;
-  TuningTable table_;
-};
-
-void collect_records(Context& context, const std::vector<std::string>& files, Report& report) {
-  const ArtifactSource& source = context.impl().source();
-  RecordCollector collector(context.impl(), report);
-  for (const std::string& file : files) {
-    const std::string problem = collector.take_file(file);
-    if (!problem.empty()) throw Error(ErrorCode::kIo, problem);
-  }
-  if (const Directory* directory = source.directory()) {
-    const auto file = directory->root() / "tuning.jsonl";
-    std::error_code error;
-    if (std::filesystem::exists(file, error)) collector.note(collector.take_file(file));
-  }
-  for (const auto& file : context.impl().options().tuning_files) {
-    collector.note(collector.take_file(file));
-  }
-  for (std::size_t tier = 0; tier < source.tiers().size(); ++tier) {
-    if (const Pack* pack = source.tiers().pack(tier)) collector.take_pack(*pack);
-  }
-  collector.take_templates();
-  collector.finish();
 }
 
 }  // namespace
@@ -159,7 +76,9 @@ void collect_records(Context& context, const std::vector<std::string>& files, Re
 Report collect_report(Context& context, const std::vector<std::string>& files) {
   Report report;
   collect_entries(context, report);
-  collect_records(context, files, report);
+  for (ListedSource& source : list_tuning(context, files, OtherSources::kAll)) {
+    collect_records(std::move(source), report);
+  }
   return report;
 }
 

@@ -28,7 +28,9 @@ class ReportVerb final : public Verb {
         "that they come from has."};
   }
   void declare(Arguments& arguments) override {
-    arguments.add({"FILE", "Files of tuning records, which count before all others", {}}, files_);
+    arguments.add(
+        {"FILE", "Files of tuning records, which count before all others; - for stdin", {}},
+        files_);
     arguments.add({"--html", "Write a page of pictures; - is stdout", "FILE"}, html_);
     arguments.add_json(json_);
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -80,20 +81,27 @@ class Listing {
     try {
       tmpl = &templates_.find(line.record->name);
     } catch (const Error& error) {
-      return skip({line.place, line.record->name, RecordIssue::kOtherTemplate, error.what()});
+      SkippedRecord foreign{line.place, line.record->name, RecordIssue::kOtherTemplate,
+                            error.what()};
+      return skip(std::move(foreign), std::move(line.record));
     }
     const std::size_t skipped = table_.skipped().size();
     table_.add(*tmpl, *line.record, line.place);
     note(skipped, line.place, [&] { return std::move(*line.record); });
   }
 
-  void skip(SkippedRecord record) { sources_.back().skipped.push_back(std::move(record)); }
+  void skip(SkippedRecord skipped, std::optional<TuningRecord> record = std::nullopt) {
+    sources_.back().skipped.push_back({std::move(skipped), std::move(record)});
+  }
 
   // What became of the record that was added when so many were skipped.
   template <class Make>
   void note(std::size_t skipped, const std::string& place, const Make& make) {
     if (table_.skipped().size() > skipped) {
       const SkippedRecord& last = table_.skipped().back();
+      const bool is_record =
+          last.issue != RecordIssue::kReplaced && last.issue != RecordIssue::kDamaged;
+      if (last.place == place && is_record) return skip(last, make());
       if (last.place == place) return skip(last);
       withdraw(last);  // it gave way to this one
     }
@@ -105,7 +113,7 @@ class Listing {
       const auto gone = std::erase_if(
           source.records, [&](const ListedRecord& listed) { return listed.place == record.place; });
       if (gone == 0) continue;
-      source.skipped.push_back(record);
+      source.skipped.push_back({record, std::nullopt});
       sort_by_place(source.skipped);
     }
   }
@@ -115,10 +123,8 @@ class Listing {
   std::vector<ListedSource> sources_;
 };
 
-}  // namespace
-
-std::vector<ListedSource> list_tuning(Context& context, bool packs) {
-  Listing listing(context);
+// In the order in which a process with this environment reads them.
+void add_all(Listing& listing, Context& context, bool packs) {
   const auto add = [&](TuningSource source) {
     listing.add(std::string(name_of(source.kind)), source.place.string(), std::move(source.problem),
                 std::move(source.lines));
@@ -147,12 +153,15 @@ std::vector<ListedSource> list_tuning(Context& context, bool packs) {
   if (!packs_first) add_packs();
   listing.add_shipped();
   if (packs_first) add_directory();
-  return listing.take();
 }
 
-std::vector<ListedSource> list_tuning(Context& context, const std::vector<std::string>& files) {
+}  // namespace
+
+std::vector<ListedSource> list_tuning(Context& context, const std::vector<std::string>& files,
+                                      OtherSources others) {
   Listing listing(context);
   for (const std::string& file : files) listing.add("file", file, {}, read_tuning_file(file));
+  if (others != OtherSources::kNone) add_all(listing, context, others == OtherSources::kAll);
   return listing.take();
 }
 

@@ -31,7 +31,7 @@ class TuningShowVerb final : public Verb {
   int run(Context& context) override {
     context.only_look();
     const std::vector<ListedSource> sources =
-        files_.empty() ? list_tuning(context, /*packs=*/true) : list_tuning(context, files_);
+        list_tuning(context, files_, files_.empty() ? OtherSources::kAll : OtherSources::kNone);
     if (json_) {
       print(Json::object({{"sources", Json::array_of(sources, source_json)}}).text());
       return kFine;

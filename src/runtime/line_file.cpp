@@ -18,10 +18,9 @@
 namespace jit::inline v1 {
 namespace {
 
-// Far more than a crowd of writers needs; a process that is stopped may keep the lock for ever.
-constexpr std::chrono::milliseconds kLockPatience{100};
 constexpr std::chrono::milliseconds kLockPause{1};
-constexpr int kOpens = 3;
+// Of a file that is replaced again and again.
+constexpr int kOpens = 20;
 constexpr std::size_t kReadBytes = std::size_t{64} << 10;
 
 int open_to_append(const std::filesystem::path& path, mode_t mode) noexcept {
@@ -45,6 +44,13 @@ int lock_within(int fd, std::chrono::milliseconds patience) {
   return status;
 }
 
+bool is_file_at(const std::filesystem::path& path, int fd) {
+  struct stat opened {};
+  struct stat named {};
+  return ::fstat(fd, &opened) == 0 && ::fstatat(AT_FDCWD, path.c_str(), &named, 0) == 0 &&
+         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
 off_t size_of(int fd) noexcept {
   struct stat status {};
   return ::fstat(fd, &status) == 0 ? status.st_size : 0;
@@ -58,10 +64,16 @@ std::size_t DigestHash::operator()(const Xxh3Digest& digest) const noexcept {
   return hash;
 }
 
-UniqueFd hold_line_file(const std::filesystem::path& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (fd && lock_within(fd.get(), kLockPatience) != 0) fd.reset();
-  return fd;
+UniqueFd hold_line_file(const std::filesystem::path& path, std::chrono::milliseconds patience) {
+  const auto give_up = std::chrono::steady_clock::now() + patience;
+  while (true) {
+    UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    const auto left = give_up - std::chrono::steady_clock::now();
+    const auto left_ms = std::chrono::duration_cast<std::chrono::milliseconds>(left);
+    if (!fd || lock_within(fd.get(), left_ms) != 0) return UniqueFd();
+    // Another holder may have replaced it meanwhile: then this one holds up nobody.
+    if (is_file_at(path, fd.get())) return fd;
+  }
 }
 
 std::string LineFile::append(std::string_view line) {
@@ -88,7 +100,7 @@ UniqueFd LineFile::open(std::string* error) {
     }
     lock(fd.get());
     // Whoever replaces the file does so under its lock; what is written to the old one is lost.
-    if (is_current(fd.get()) || i + 1 == kOpens) return fd;
+    if (is_file_at(path_, fd.get()) || i + 1 == kOpens) return fd;
   }
 }
 
@@ -96,13 +108,6 @@ void LineFile::lock(int fd) {
   const int status = lock_within(fd, patient_ ? kLockPatience : std::chrono::milliseconds(0));
   locked_ = status == 0;
   patient_ = status != EAGAIN;
-}
-
-bool LineFile::is_current(int fd) const {
-  struct stat opened {};
-  struct stat named {};
-  return ::fstat(fd, &opened) == 0 && ::fstatat(AT_FDCWD, path_.c_str(), &named, 0) == 0 &&
-         opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
 std::string LineFile::read_new_lines(int fd) {

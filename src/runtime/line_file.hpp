@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -31,10 +32,14 @@ struct LineFileForm {
 inline constexpr LineFileForm kRecordingForm{"recording", Recording::kMaxBytes,
                                              Recording::kMaxLineBytes};
 
-// Holds up those who append to the file at `path`, for as long as the descriptor is open and
-// they have patience: for whoever replaces the file. Returns: no descriptor where there is no such
-// file or no lock to be had.
-UniqueFd hold_line_file(const std::filesystem::path& path);
+// Far more than a crowd of writers needs; a process that is stopped may keep the lock for ever.
+inline constexpr std::chrono::milliseconds kLockPatience{100};
+
+// Holds up those who append to the file at `path`, and who would hold it, too, for as long as the
+// descriptor is open and they have patience: for whoever replaces the file. Returns: no descriptor
+// where there is no such file or no lock to be had.
+UniqueFd hold_line_file(const std::filesystem::path& path,
+                        std::chrono::milliseconds patience = kLockPatience);
 
 // LineFile opens the file anew for every line: nothing is held over a fork, and a file that
 // was moved, removed or replaced meanwhile is no longer written to. A line goes out in one write()
@@ -65,7 +70,6 @@ class LineFile {
   // Locked, if that is possible. Returns: no descriptor and `*error` where there is no such file.
   UniqueFd open(std::string* error);
   void lock(int fd);
-  bool is_current(int fd) const;
   std::string foreign() const;
   std::string read_new_lines(int fd);
   void take_lines(std::string_view& text);

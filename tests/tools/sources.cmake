@@ -19,6 +19,7 @@ set(CUBINET_TESTS_TOOLS
     precompile_failure_test.cpp
     prometheus_grammar.cpp
     prometheus_test.cpp
+    record_output_test.cpp
     record_test.cpp
     render_test.cpp
     report_page_test.cpp

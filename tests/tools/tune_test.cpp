@@ -147,6 +147,9 @@ TEST_CASE("a page shows what the static stage found, too") {
       fixture.tune({"--set", "SIZE=64", "--html", "/no/such/folder/tuning.html"});
   CHECK(result.code == 1);
   CHECK(result.err_has("/no/such/folder/tuning.html"));
+  CHECK(result.out_has("9 kernels: "));
+  CHECK(fixture.tune({"--set", "SIZE=64", "--html", "-"}).out == page);
+  CHECK(fixture.tune({"--set", "SIZE=64", "--html", "-", "--json"}).code == 2);
 }
 
 TEST_CASE("presets are tuned as shapes, each once, without the tunables that they pin") {
@@ -230,6 +233,26 @@ TEST_CASE("on a GPU whose kernels write nothing no variant wins, and nothing is 
   CHECK_FALSE(std::filesystem::exists(fixture.cache() / "tuning.jsonl"));
 }
 
+TEST_CASE("a file that cannot take the records is refused before anything is compiled") {
+  TuneFixture fixture;
+  fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;
+  fixture.environment["FAKE_CUDA_DEVICES"] = "9.0";
+  const auto refuses = [&](const std::string& output, int code, const char* text) {
+    const CommandResult result =
+        fixture.run({"tune", "merge_attn_states", "--preset", "bf16_d128_fp8", "--output", output});
+    INFO(output << ": " << result.err);
+    CHECK(result.out.empty());
+    return result.code == code && result.err_has(text);
+  };
+  CHECK(refuses("/no/such/folder/h200.jsonl", 1, "name a file in a folder that can be written"));
+  CHECK(refuses(fixture.folder().write("notes.txt", "dear diary\n"), 1, "notes.txt:1 is no whole"));
+  std::filesystem::create_directory(fixture.folder() / "folder.jsonl");
+  CHECK(refuses(fixture.folder() / "folder.jsonl", 1, "is a directory"));
+  CHECK(refuses("-", 2, "--json prints the records, too"));
+  CHECK(jit::testing::read_text(fixture.folder() / "notes.txt") == "dear diary\n");
+  CHECK(fixture.entries().empty());
+}
+
 TEST_CASE("a candidate that the compiler does not get done is not known, and tried again",
           "[slow]") {
   const TuneFixture fixture;
@@ -254,7 +277,7 @@ template <class Config>)");
   CHECK(report.at("compiled").get<int>() + report.at("hits").get<int>() == 7);
   CHECK(result.err_has("raise --timeout if it needs longer"));
   const json& unknown = variant(report.at("tasks").at(0), 64, 2);
-  CHECK(unknown.at("verdict") == "refused");
+  CHECK(unknown.at("verdict") == "not_known");
   CHECK(unknown.at("reason").get<std::string>().starts_with("not known: "));
   CHECK(fixture.refused().find("STAGES=2") == fixture.refused().rfind("STAGES=2"));
 }

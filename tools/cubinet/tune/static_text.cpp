@@ -78,15 +78,18 @@ std::string heading_of(const Group& group) {
   }
   const auto& variants = first.evidence.variants;
   const auto count = [&](TuningVerdict verdict) {
-    return std::count_if(variants.begin(), variants.end(),
-                         [&](const TuningVariant& one) { return one.verdict == verdict; });
+    return std::count_if(variants.begin(), variants.end(), [&](const TuningVariant& one) {
+      return one.verdict == verdict && !is_unknown(one);
+    });
   };
+  const auto unknown = std::count_if(variants.begin(), variants.end(), is_unknown);
   const std::string compiler =
       first.toolchain.empty() ? "" : fmt::format(", nvrtc {}", first.toolchain);
-  return fmt::format("{}{}\n  {}{}{} variants, {} worth timing, {} rejected, {} refused\n",
+  return fmt::format("{}{}\n  {}{}{} variants, {} worth timing, {} rejected, {} refused{}\n",
                      subject_of(first), compiler, steps, steps.empty() ? "" : ": ", variants.size(),
                      count(TuningVerdict::kNotReached), count(TuningVerdict::kRejected),
-                     count(TuningVerdict::kRefused));
+                     count(TuningVerdict::kRefused),
+                     unknown == 0 ? "" : fmt::format(", {} not known", unknown));
 }
 
 std::string table_of(const Group& group) {
@@ -105,8 +108,10 @@ std::string table_of(const Group& group) {
     std::vector<std::string> cells{worth ? std::to_string(++rank) : "-"};
     for (const RecordedConstant& constant : variant.set) cells.push_back(spell_value(constant));
     for (std::string& cell : compiler_cells(variant)) cells.push_back(std::move(cell));
-    std::string verdict =
-        worth ? "" : fmt::format("{}: {}", name_of(variant.verdict), variant.reason);
+    std::string verdict = worth ? ""
+                          : is_unknown(variant)
+                              ? variant.reason
+                              : fmt::format("{}: {}", name_of(variant.verdict), variant.reason);
     const std::string note = untuned_note(group, i);
     if (!note.empty()) verdict += fmt::format("{}{}", verdict.empty() ? "" : "; ", note);
     cells.push_back(std::move(verdict));
@@ -115,10 +120,16 @@ std::string table_of(const Group& group) {
   return table.text();
 }
 
+std::string_view verdict_name(const TuningVariant& variant) {
+  if (is_unknown(variant)) return "not_known";
+  const bool worth = variant.verdict == TuningVerdict::kNotReached;
+  return worth ? "worth_timing" : name_of(variant.verdict);
+}
+
 Json variant_json(const TuningVariant& variant, std::size_t rank) {
   const bool worth = variant.verdict == TuningVerdict::kNotReached;
   Json json = Json::object({{"set", json_of(variant.set)}});
-  json.set("verdict", worth ? "worth_timing" : name_of(variant.verdict));
+  json.set("verdict", verdict_name(variant));
   if (worth) json.set("rank", rank);
   if (!variant.reason.empty()) json.set("reason", variant.reason);
   if (variant.verdict == TuningVerdict::kRefused) return json;

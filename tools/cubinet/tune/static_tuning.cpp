@@ -45,8 +45,8 @@ class Variants {
       facts = find_facts(source_, refused_, unit, kKeep).value_or(reported(what, outcome));
       return true;
     }
-    facts.refused =
-        fmt::format("not known: {}", outcome.error.empty() ? "the run was stopped" : outcome.error);
+    facts.refused = fmt::format("{}{}", kNotKnown,
+                                outcome.error.empty() ? "the run was stopped" : outcome.error);
     return false;
   }
 

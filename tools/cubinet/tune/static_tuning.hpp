@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cubinet/precompile/precompile.hpp"
@@ -20,9 +21,14 @@ struct StaticRun {
   PrecompileRun farm;
   std::size_t known_refused = 0;  // variants that were refused by an earlier run
   // Variants of which nothing is known, because their worker was lost or the run was stopped: there
-  // is no verdict on them but kRefused, with the reason.
+  // is no verdict on them but kRefused, with a reason for which is_unknown() holds.
   std::size_t unknown = 0;
 };
+
+inline constexpr std::string_view kNotKnown = "not known: ";
+inline bool is_unknown(const TuningVariant& variant) noexcept {
+  return variant.verdict == TuningVerdict::kRefused && variant.reason.starts_with(kNotKnown);
+}
 
 // Compiles what the cache does not have. Candidates that do not compile are results, and kept.
 // Errors: those of Precompile::run().

@@ -1,6 +1,7 @@
 // cubinet tune NAME
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <limits>
@@ -78,13 +79,14 @@ class TuneVerb final : public Verb {
     const table::Template& tmpl = context.impl().templates().find(words_.names.front());
     const std::vector<TuningShape> shapes = shapes_for(tmpl);
     static_cast<void>(variants_of(tmpl));
+    if (!output_.empty()) check_record_output(output_);
     const std::vector<Arch> archs =
         static_ ? archs_for(context, tmpl, parse_archs(archs_))
                 : std::vector{arch_to_measure(context, tmpl, options.device)};
     const StaticRun run = run_static_stage(context, tasks_of(tmpl, shapes, archs), farm, json_);
     if (static_ || run.unknown != 0) {
-      write_html(tmpl, run.records);
-      return finish_static(run, context.verbose());
+      const int code = finish_static(run, context.verbose());
+      return std::max(code, told(context, [&] { write_html(tmpl, run.records); }));
     }
     return measure(context, tmpl, shapes, options, run);
   }
@@ -110,6 +112,10 @@ class TuneVerb final : public Verb {
     refuse_if_static(!budget_.empty(), "--budget");
     refuse_if_static(seed_ != kNotGiven, "--seed");
     refuse_if_static(exhaustive_, "--exhaustive");
+    if (output_ == "-") {
+      throw UsageError("--output: expected a file; --json prints the records, too");
+    }
+    if (html_ == "-" && json_) throw UsageError("--html - and --json both write to stdout");
     const auto budget = parse_duration(budget_.empty() ? "60s" : budget_);
     if (!budget || budget->count() == 0) {
       throw UsageError(fmt::format("--budget {}: expected a duration such as 60s or 5m", budget_));
@@ -163,24 +169,35 @@ class TuneVerb final : public Verb {
     std::vector<TuningRecord> records;
     int code = kFine;
     for (const TuningShape& shape : shapes) {
-      try {
-        for (TuningRecord& record : context.runtime().tune(tmpl.name, shape.constants, options)) {
-          records.push_back(std::move(record));
-        }
-      } catch (const Error& error) {
-        print_failure(error.what(), error.log(), context.verbose());
-        code = kFailedWork;
-      }
+      code = std::max(code, told(context, [&] {
+                        const auto made =
+                            context.runtime().tune(tmpl.name, shape.constants, options);
+                        records.insert(records.end(), made.begin(), made.end());
+                        // Now, so that it is there whatever becomes of the others.
+                        if (!output_.empty()) merge_into(output_, made);
+                      }));
     }
-    if (!output_.empty() && !records.empty()) merge_into(output_, records);
-    if (!records.empty()) write_html(tmpl, records);
     if (json_) {
       const auto make = [](const TuningRecord& record) { return Json::parse(record.text()); };
       print(static_json(run).set("records", Json::array_of(records, make)).text());
-    } else {
+    } else if (html_ != "-") {
       print(measured_text(records));
     }
-    return code;
+    flush_output();
+    if (records.empty()) return code;
+    return std::max(code, told(context, [&] { write_html(tmpl, records); }));
+  }
+
+  // Returns: the exit code. What fails does not take what else was found with it.
+  template <class Work>
+  static int told(const Context& context, const Work& work) {
+    try {
+      work();
+    } catch (const Error& error) {
+      print_failure(error.what(), error.log(), context.verbose());
+      return kFailedWork;
+    }
+    return kFine;
   }
 
   void write_html(const table::Template& tmpl, std::span<const TuningRecord> records) const {
@@ -192,11 +209,12 @@ class TuneVerb final : public Verb {
 
   int finish_static(const StaticRun& run, bool verbose) const {
     if (json_) print(static_json(run).text());
-    else print(static_text(run.records) + "\n" + farm_line(run));
+    else if (html_ != "-") print(static_text(run.records) + "\n" + farm_line(run));
     flush_output();
     for (const KernelOutcome& outcome : run.farm.outcomes) {
       if (outcome.state == KernelState::kFailed) print_failure(outcome.error, outcome.log, verbose);
     }
+    if (!static_) print_note("nothing was measured: not every variant is known");
     if (run.farm.stopped_by == 0) return run.unknown == 0 ? kFine : kFailedWork;
     print_note(
         fmt::format("stopped by signal {} ({}): {} variants are not known; the same command "

@@ -23,9 +23,13 @@ constexpr int kMaxDepth = 16;
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
 // Finds torn and hostile lines before anything is built from them.
-// Errors: LineSkip unless `line` is one object whose brackets close at its end.
-void check_brackets(std::string_view line) {
+// Returns: where its last member that is an object or an array begins, if nothing but the end of
+// the line follows it; else npos. Errors: LineSkip unless `line` is one object whose brackets close
+// at its end.
+std::size_t check_brackets(std::string_view line) {
   int depth = 0;
+  std::size_t last_member = std::string_view::npos;
+  bool ends_with_it = false;
   bool in_text = false;
   for (std::size_t i = 0; i < line.size(); ++i) {
     const char c = line[i];
@@ -35,8 +39,9 @@ void check_brackets(std::string_view line) {
       continue;
     }
     if (c == '"') in_text = true;
-    if (c == '{' || c == '[') ++depth;
-    if (c == '}' || c == ']') --depth;
+    if ((c == '{' || c == '[') && ++depth == 2) last_member = i;
+    if (depth == 1 && c != '}' && !is_space(c)) ends_with_it = false;
+    if ((c == '}' || c == ']') && --depth == 1) ends_with_it = true;
     if (depth > kMaxDepth) throw LineSkip{"it is nested deeper than any record"};
     if (depth <= 0 && !is_space(c) && i + 1 < line.size()) {
       const std::string_view rest = line.substr(i + 1);
@@ -44,6 +49,7 @@ void check_brackets(std::string_view line) {
     }
   }
   if (depth != 0 || in_text) throw LineSkip{"it is torn: its end is missing"};
+  return ends_with_it ? last_member : std::string_view::npos;
 }
 
 const json& member_of(const json& object, const char* name) {
@@ -150,12 +156,15 @@ json parsed(std::string_view text) {
   return document;
 }
 
-// The head of a line as text() writes it: it ends where its evidence begins. These characters stand
-// in no JSON text, where a quote is escaped.
-// Returns: nullopt where the members are in another order; then the line is to be read whole.
-std::optional<TuningRecord> choice_of_head(std::string_view line) {
-  const std::size_t end = line.find(R"(,"evidence":{)");
-  if (end == std::string_view::npos) return std::nullopt;
+// The head of a line as text() writes it: it ends where its last member, the evidence, begins.
+// These characters stand in no JSON text, where a quote is escaped. Returns: nullopt where the
+// members are in another order; then the line is to be read whole.
+std::optional<TuningRecord> choice_of_head(std::string_view line, std::size_t last_member) {
+  constexpr std::string_view kEvidence = R"(,"evidence":{)";
+  const std::size_t end = line.find(kEvidence);
+  if (end == std::string_view::npos || end + kEvidence.size() - 1 != last_member) {
+    return std::nullopt;
+  }
   try {
     return choice_of(parsed(std::string(line.substr(0, end)) + "}"));
   } catch (const LineSkip&) {
@@ -178,11 +187,16 @@ void add_evidence(TuningRecord& record, const json& document, std::string& why) 
 
 TuningRecord record_of(std::string_view line, RecordPart part, std::string& why) {
   if (line.size() > kMaxTuningLineBytes) throw LineSkip{"it is longer than any record"};
-  check_brackets(line);
-  if (part == RecordPart::kChoice) {
-    if (auto record = choice_of_head(line)) return *std::move(record);
+  const std::size_t last_member = check_brackets(line);
+  auto head = choice_of_head(line, last_member);
+  if (head && part == RecordPart::kChoice) return *std::move(head);
+  const json document = json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (head && !document.is_object()) {
+    // Whoever reads the choice alone goes by it, and so it is one for all.
+    why = "its evidence is none: it is no JSON object";
+    return *std::move(head);
   }
-  const json document = parsed(line);
+  if (!document.is_object()) throw LineSkip{"it is no JSON object"};
   TuningRecord record = choice_of(document);
   if (part == RecordPart::kWhole) add_evidence(record, document, why);
   return record;

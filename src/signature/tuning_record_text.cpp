@@ -20,7 +20,8 @@ constexpr double kShareDigits = 1e6;
 
 // What is written is what is read back, also for a number that a clock or a division spoilt.
 double rounded(double value, double digits) {
-  return std::isfinite(value) ? std::round(value * digits) / digits : 0;
+  const double result = std::round(value * digits) / digits;
+  return std::isfinite(result) ? result : 0;
 }
 
 template <class T>
@@ -51,7 +52,8 @@ ordered_json json_of(const TuningVariant& variant) {
   add("smem_bytes", variant.smem_bytes);
   add("spill_bytes", variant.spill_bytes);
   add("serialized_wgmma", variant.serialized_wgmma);
-  if (variant.occupancy != 0) object["occupancy"] = rounded(variant.occupancy, kShareDigits);
+  const double occupancy = rounded(variant.occupancy, kShareDigits);
+  if (occupancy != 0) object["occupancy"] = occupancy;
   return object;
 }
 

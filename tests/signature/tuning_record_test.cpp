@@ -232,6 +232,34 @@ std::vector<TuningRecord> many_records() {
   return records;
 }
 
+TEST_CASE("a line says the same to who reads its choice alone and to who reads all of it") {
+  // The evidence is torn inside, and its brackets close: the choice stands for both.
+  std::string torn = std::string(kChoice) + std::string(kEvidence) + "}";
+  torn.replace(torn.find("\"winner\":1"), 10, "\"winner\"1:");
+  std::string why;
+  const auto whole = parse_tuning_record(torn, why);
+  REQUIRE(whole);
+  CHECK(why == "its evidence is none: it is no JSON object");
+  CHECK(whole->text() == parsed(torn, RecordPart::kChoice).text());
+  // What comes after the evidence counts, too.
+  const std::string late =
+      std::string(kChoice) + std::string(kEvidence) + R"(,"complete":false,"set":{"STAGES":2}})";
+  std::string why_of_late;
+  const auto read = parse_tuning_record(late, why_of_late);
+  REQUIRE(read);
+  CHECK_FALSE(read->evidence.complete);
+  const TuningRecord choice = parsed(late, RecordPart::kChoice);
+  CHECK_FALSE(choice.evidence.complete);
+  CHECK(choice.set.size() == 1);
+}
+
+TEST_CASE("numbers that nobody measures are written as they are read") {
+  TuningRecord written = measured_tiny_record(tiny(), 8);
+  written.evidence.seconds = 1e308;
+  written.evidence.variants[0].occupancy = 1e-308;
+  CHECK(parsed(written.text()).text() == written.text());
+}
+
 TEST_CASE("a merge keeps the newest of each thing, whatever the order they came in") {
   std::vector<TuningRecord> records = many_records();
   std::mt19937 random(5);

@@ -1,8 +1,12 @@
 // The tuning problem of merge_attn_states on a fake device, whose memory is the host's: what the
 // template's own text writes is right, and whatever else is there is found.
+#include <algorithm>
+#include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <cstring>
 #include <memory>
+#include <type_traits>
+#include <vector>
 
 #include "kernels/emulation/warp.hpp"
 #include "kernels/merge_attn_states_tuning.hpp"
@@ -29,6 +33,31 @@ struct GroupConfig {
   static constexpr bool PROGRAMMATIC_DEPENDENT_LAUNCH = false;
   static constexpr int THREADS = 128;
   static constexpr bool KEEP_IN_L1 = false;
+};
+struct Bf16Config : GroupConfig {
+  static constexpr bool USE_FP8_OUTPUT = false;
+  static constexpr int FP8_GROUP_SIZE = 0;
+};
+struct HalfConfig : Bf16Config {
+  using INPUT_TYPE = cubinet::f16;
+  static constexpr bool HAS_OUTPUT_LSE = false;
+};
+struct FloatConfig : Bf16Config {
+  using INPUT_TYPE = float;
+};
+struct FixedScaleConfig : GroupConfig {
+  static constexpr int FP8_GROUP_SIZE = 0;
+};
+struct FloatFixedScaleConfig : FixedScaleConfig {
+  using INPUT_TYPE = float;
+  static constexpr bool HAS_OUTPUT_LSE = false;
+};
+struct Ue8m0Config : GroupConfig {
+  static constexpr bool USE_UE8M0_SCALES = true;
+  static constexpr int FP8_GROUP_SIZE = 128;
+};
+struct FloatGroupConfig : GroupConfig {
+  using INPUT_TYPE = float;
 };
 // NOLINTEND(readability-identifier-naming)
 
@@ -82,13 +111,14 @@ class Bench {
   std::unique_ptr<detail::LoadedKernel> loaded_;
 };
 
-void run(const device::Params& params) {
-  const device::Tile tile{GroupConfig::HEAD_SIZE, 2, GroupConfig::THREADS};
+template <class Config = GroupConfig>
+void emulate(const device::Params& params) {
+  const device::Tile tile{Config::HEAD_SIZE, sizeof(typename Config::INPUT_TYPE), Config::THREADS};
   const unsigned blocks = device::blocks_of(tile, params.num_tokens, params.num_heads.divisor);
   for (unsigned block = 0; block < blocks; ++block) {
     Warp::block_index().x = block;
     for (unsigned thread = 0; thread < tile.threads; thread += kLanes) {
-      Warp::run(thread, [&] { device::run<GroupConfig>(params); });
+      Warp::run(thread, [&] { device::run<Config>(params); });
     }
   }
 }
@@ -112,7 +142,7 @@ TEST_CASE("a right launch passes, and each output that is wrong is found", "[ker
     const device::Params params = bench.launch(*problem, set);
     CHECK(params.num_tokens == 6);
     CHECK(params.num_context_tokens == 4);
-    run(params);
+    emulate(params);
     CHECK(problem->verify(set, bench.stream()).empty());
 
     const auto is_found = [&](auto& value, auto wrong, std::string_view what) {
@@ -130,6 +160,76 @@ TEST_CASE("a right launch passes, and each output that is wrong is found", "[ker
     is_found(params.output_group_scales[9], params.output_group_scales[9] * 1.01F, "scale");
     is_found(params.output_lse[7], params.output_lse[7] + 1, "LSE");
     CHECK(problem->verify(set, bench.stream()).empty());
+  }
+}
+
+template <class Config>
+std::vector<Constant> shape_of() {
+  using Input = typename Config::INPUT_TYPE;
+  const DType type = std::is_same_v<Input, float>          ? f32
+                     : std::is_same_v<Input, cubinet::f16> ? f16
+                                                           : bf16;
+  return {{"HEAD_SIZE", 128},
+          {"INPUT_TYPE", type},
+          {"USE_FP8_OUTPUT", Config::USE_FP8_OUTPUT},
+          {"FP8_GROUP_SIZE", Config::FP8_GROUP_SIZE},
+          {"HAS_OUTPUT_LSE", Config::HAS_OUTPUT_LSE},
+          {"USE_UE8M0_SCALES", Config::USE_UE8M0_SCALES}};
+}
+
+TEMPLATE_TEST_CASE("in every configuration a right launch passes and a wrong one does not",
+                   "[kernels][tune]", Bf16Config, HalfConfig, FloatConfig, FixedScaleConfig,
+                   FloatFixedScaleConfig, GroupConfig, Ue8m0Config, FloatGroupConfig) {
+  Bench bench;
+  const auto problem = bench.problem(
+      shape_of<TestType>(), {{"num_tokens", 7}, {"num_heads", 3}, {"num_context_tokens", 5}}, 1);
+  problem->poison(0, bench.stream());
+  const device::Params params = bench.launch(*problem, 0);
+  emulate<TestType>(params);
+  CHECK(problem->verify(0, bench.stream()).empty());
+  const auto is_found = [&](void* what, std::size_t bytes, const auto& spoil) {
+    std::vector<std::byte> right(bytes);
+    std::memcpy(right.data(), what, bytes);
+    spoil(static_cast<std::byte*>(what));
+    const bool found = !problem->verify(0, bench.stream()).empty();
+    std::memcpy(what, right.data(), bytes);
+    return found;
+  };
+  const auto poisoned = [](std::size_t bytes) {
+    return [bytes](std::byte* what) { std::memset(what, 0xFF, bytes); };
+  };
+  const auto flipped = [](std::size_t byte, std::byte bit) {
+    return [byte, bit](std::byte* what) { what[byte] ^= bit; };
+  };
+  constexpr std::size_t kElement =
+      TestType::USE_FP8_OUTPUT ? 1 : sizeof(typename TestType::INPUT_TYPE);
+  auto* const output = static_cast<std::byte*>(params.output);
+  for (const std::size_t element : {0U, 5U * 3 * 128 + 9, 7U * 3 * 128 - 1}) {
+    std::byte* const at = output + element * kElement;
+    CHECK(is_found(at, kElement, poisoned(kElement)));
+    // Its sign, and a bit of its exponent.
+    CHECK(is_found(at, kElement, flipped(kElement - 1, std::byte{0x80})));
+    CHECK(is_found(at, kElement, flipped(kElement - 1, std::byte{0x10})));
+  }
+  // Two rows in each other's place.
+  CHECK(is_found(output, 2 * 128 * kElement, [](std::byte* rows) {
+    std::swap_ranges(rows, rows + 128 * kElement, rows + 128 * kElement);
+  }));
+  if constexpr (TestType::HAS_OUTPUT_LSE) {
+    for (const std::size_t row : {0U, 20U}) {
+      float* const lse = params.output_lse + row;
+      CHECK(is_found(lse, sizeof *lse, poisoned(sizeof *lse)));
+      CHECK(is_found(lse, sizeof *lse, [&](std::byte*) { *lse = *lse * 1.001F + 0.001F; }));
+    }
+  }
+  if constexpr (TestType::FP8_GROUP_SIZE != 0) {
+    constexpr std::size_t kGroupsOfRow = 128 / TestType::FP8_GROUP_SIZE;
+    for (const std::size_t group : {std::size_t{0}, 7 * 3 * kGroupsOfRow - 1}) {
+      float* const scale = params.output_group_scales + group;
+      CHECK(is_found(scale, sizeof *scale, poisoned(sizeof *scale)));
+      CHECK(is_found(scale, sizeof *scale, [&](std::byte*) { *scale *= 2; }));
+      CHECK(is_found(scale, sizeof *scale, [&](std::byte*) { *scale *= 1.001F; }));
+    }
   }
 }
 

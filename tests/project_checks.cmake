@@ -93,6 +93,16 @@ cubinet_check(
 set_tests_properties("project: the README's C program runs" PROPERTIES
                      ENVIRONMENT "${CUBINET_TEST_ENVIRONMENT}")
 
+cubinet_check(
+  "project: the program that tunes one's own template runs" cpu 120
+  Python3::Interpreter "${tools}/check_docs.py" tuning "$<TARGET_FILE:fake_cuda>" --
+  "${CMAKE_CXX_COMPILER}" -std=c++20 -Wall -Wextra -Werror ${program_flags}
+  "-I${PROJECT_SOURCE_DIR}/include" "-I${CMAKE_CURRENT_SOURCE_DIR}/documents"
+  "-I${CMAKE_CURRENT_SOURCE_DIR}/documents/my_templates" SOURCE "$<TARGET_FILE:cubinet_jit>"
+  "-Wl,-rpath,$<TARGET_FILE_DIR:cubinet_jit>" -o PROGRAM)
+set_tests_properties("project: the program that tunes one's own template runs"
+                     PROPERTIES ENVIRONMENT "${CUBINET_TEST_ENVIRONMENT}")
+
 # The README's page from a recording to a frozen image, command by command.
 cubinet_check("project: page check refuses violations" cpu 60
               Python3::Interpreter "${tools}/check_page.py" --self-test)

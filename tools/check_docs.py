@@ -7,6 +7,10 @@ usage: check_docs.py paths [ROOT]            every path that a document names ex
                                              in COMMAND it is SOURCE, the result PROGRAM. With
                                              LIBCUDA it must then run, and without a driver print
                                              an error and fail. COMMAND may be empty for python
+       check_docs.py tuning LIBCUDA -- COMMAND...
+                                             the tuning program of kernel_templates/README.md builds
+                                             and, with a driver that runs nothing, finds each
+                                             variant wrong
        check_docs.py variables CUBINET       doctor knows each of the README's variables
        check_docs.py self-test               each kind of violation is refused
 """
@@ -16,6 +20,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 DOCUMENTS = ["README.md", "kernel_templates/README.md"]
@@ -85,6 +90,29 @@ def check_program(root, language, driver, command):
     print(f"check docs: the README's program in {language} is fine")
 
 
+def check_tuning_program(root, driver, command):
+    """The same of the program that tunes a template of one's own, which is in tests/documents."""
+    text = (root / "kernel_templates/README.md").read_text(encoding="utf-8")
+    programs = re.findall(r"^   ```cpp\n(.*?)^   ```", text, re.MULTILINE | re.DOTALL)
+    programs = [textwrap.dedent(text) for text in programs if "int main(" in text]
+    if len(programs) != 1:
+        sys.exit(f"check docs: kernel_templates/README.md has {len(programs)} whole programs, not 1")
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "tune_my_kernel.cpp"
+        source.write_text(programs[0], encoding="utf-8")
+        names = {"SOURCE": str(source), "PROGRAM": f"{folder}/program"}
+        if subprocess.run([names.get(word, word) for word in command], check=False).returncode != 0:
+            sys.exit("check docs: the tuning program does not build")
+        os.chdir(root / "tests/documents")  # where its my_templates are
+        for libcuda, wanted in ((driver, "THREADS=64 is wrong: num_tokens=1: element 0 is wrong"),
+                                ("/no/such/libcuda.so", "/no/such/libcuda.so")):
+            status, text = run_program([names["PROGRAM"]], libcuda)
+            if status != 1 or wanted not in text:
+                sys.exit(f"check docs: exit code {status}, and no {wanted!r} from the tuning "
+                         f"program:\n{text}")
+    print("check docs: the tuning program is fine")
+
+
 def check_variables(root, command):
     """`cubinet doctor` takes none of the variables that the README lists for a slip."""
     text = (root / "README.md").read_text(encoding="utf-8")
@@ -126,6 +154,8 @@ def main():
         if options and (len(options) != 2 or options[0] != "--driver"):
             sys.exit(__doc__)
         check_program(root, sys.argv[2], options[1] if options else "", sys.argv[split + 1:])
+    elif verb == "tuning" and sys.argv[3:4] == ["--"]:
+        check_tuning_program(root, sys.argv[2], sys.argv[4:])
     elif verb == "variables" and len(sys.argv) == 3:
         check_variables(root, sys.argv[2])
     elif verb == "paths":

@@ -66,6 +66,9 @@ VariantTrouble TunerBench::guarded(const std::function<VariantTrouble()>& call) 
     if (error.code() == ErrorCode::kShuttingDown) throw;
     stream_.synchronize();
     return {TuningVerdict::kRefused, error.what()};
+  } catch (const std::exception& error) {  // the problem is a user's
+    stream_.synchronize();
+    return {TuningVerdict::kRefused, error.what()};
   }
 }
 

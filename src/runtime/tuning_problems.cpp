@@ -58,7 +58,15 @@ std::unique_ptr<TuningProblem> make_tuning_problem(std::string_view template_nam
                                                    const TuningProblemRequest& request) {
   std::unique_ptr<TuningProblem> made;
   if (const MakeTuningProblem make = given_problem(template_name)) {
-    made = make(request);
+    try {
+      made = make(request);
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& error) {
+      refuse(template_name, fmt::format("its tuning problem could not be made ({}); make it of "
+                                        "what the device has room for",
+                                        error.what()));
+    }
   } else if (const ShippedTuningProblem* shipped = shipped_problem(template_name)) {
     made = shipped->make(driver, request);
   } else {

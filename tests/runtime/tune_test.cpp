@@ -19,6 +19,7 @@ struct Behaviour {
   std::string wrong;         // what verify() says
   std::string wrong_in_row;  // the same after launches back to back
   std::string refused;       // what its launch throws
+  bool is_foreign = false;   // and that is no jit::Error
 };
 using VariantName = std::pair<std::int64_t, std::int64_t>;  // THREADS, STAGES
 using Behaviours = std::map<VariantName, Behaviour>;
@@ -40,6 +41,7 @@ class FakeProblem final : public TuningProblem {
     const VariantName variant = variant_of(kernel);
     const Behaviour& behaviour = behaviours_.at(variant);
     if (!behaviour.refused.empty()) {
+      if (behaviour.is_foreign) throw std::runtime_error(behaviour.refused);
       throw Error(ErrorCode::kInvalidArgument, behaviour.refused);
     }
     const TinyParams params{nullptr, static_cast<unsigned>(tokens_), 0};
@@ -179,6 +181,28 @@ TEST_CASE("records are kept in the cache, line by line", "[tune]") {
   options.keep = false;
   scene.tune_decode(options);
   CHECK(read_file(scene.options.cache_dir / "tuning.jsonl") == text);
+}
+
+TEST_CASE("what a tuning problem throws is a reason, whatever its type", "[tune]") {
+  TuneScene scene;
+  scene.behaviours[{32, 1}].refused = "no such geometry";
+  scene.behaviours[{32, 1}].is_foreign = true;
+  const TuningRecord record = scene.tune_decode();
+  const TuningVariant& refused = variant_in(record, 32, 1);
+  CHECK(refused.verdict == TuningVerdict::kRefused);
+  CHECK(refused.reason == "no such geometry");
+
+  set_tuning_problem("tiny", [](const TuningProblemRequest&) -> std::unique_ptr<TuningProblem> {
+    throw std::bad_alloc();
+  });
+  try {
+    scene.tune();
+    FAIL("nothing was thrown");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::kInvalidArgument);
+    CHECK(
+        contains(error.what(), "tune tiny: its tuning problem could not be made (std::bad_alloc"));
+  }
 }
 
 TEST_CASE("a wrong variant cannot win, however fast it is", "[tune]") {

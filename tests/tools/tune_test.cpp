@@ -81,6 +81,15 @@ TEST_CASE("the static stage rejects a planted spilling variant and refuses a pla
   CHECK(variant(decode, 32, 1).at("rank") == 5);
 }
 
+TEST_CASE("a word is said where the variants ranked are none that a request would ask for") {
+  const TuneFixture fixture;
+  const auto tune = [&](const char* arch) {
+    return fixture.run({"tune", "tiny", "--static", "--preset", "small", "--arch", arch});
+  };
+  CHECK(tune("sm_90a").err_has("get_kernel asks for sm_90, not sm_90a"));
+  CHECK_FALSE(tune("sm_90").err_has("get_kernel asks for"));
+}
+
 TEST_CASE("no candidate is compiled twice, and none that was refused is tried again") {
   const TuneFixture fixture;
   REQUIRE(fixture.tune({"--set", "SIZE=64"}).code == 0);
@@ -202,6 +211,18 @@ TEST_CASE("what cannot be tuned is refused with what to do instead") {
   CHECK(says({"tune", "tiny", "--preset", "small"}, 1, "no GPU at hand"));
   CHECK(says({"tune", "tiny", "--preset", "small", "--static", "--output", "x"}, 2, "--output"));
   CHECK(says({"tune", "tiny", "--preset", "small", "--static", "--seed", "7"}, 2, "--seed is of"));
+  // Before anything is compiled or measured for it.
+  const std::string nowhere = (fixture.folder() / "none" / "x").string();
+  for (const char* option : {"--html", "--output"}) {
+    CHECK(says({"tune", "tiny", "--preset", "small", option, nowhere}, 1, "x: no such file"));
+    CHECK(says({"tune", "tiny", "--preset", "small", option, fixture.folder().path().string()}, 1,
+               "is a directory"));
+  }
+  CHECK(says({"tune", "tiny", "--preset", "small", "--html", "-"}, 2, "name a file"));
+  fixture.folder().write("torn.jsonl", "{\n");
+  CHECK(says(
+      {"tune", "tiny", "--preset", "small", "--output", (fixture.folder() / "torn.jsonl").string()},
+      1, "torn.jsonl:1 is no tuning record"));
   CHECK(says({"tune", "tiny", "--preset", "small", "--budget", "0"}, 2, "--budget 0"));
   CHECK(says({"tune", "tiny", "--preset", "small", "--device", "-1"}, 2, "--device -1"));
   CHECK(says({"tune", "tiny", "--preset", "small", "--seed", "-1"}, 2, "--seed -1"));

@@ -22,6 +22,7 @@ set(CUBINET_SOURCES_CUBINET
     explain/explain_verb.cpp
     explain/explanation_text.cpp
     json.cpp
+    output_file.cpp
     precompile/machine.cpp
     pack/pack_access.cpp
     pack/pack_create_verb.cpp

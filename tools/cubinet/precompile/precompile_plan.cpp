@@ -186,16 +186,6 @@ class Planner {
     }
   }
 
-  // An entry that no get_kernel will ask for is worth a word.
-  static void note_other_choice(const table::Template& tmpl, Arch arch) {
-    if (tmpl.target != Target::kBase || arch.suffix == 0) return;
-    const Arch choice{arch.major, arch.minor, 0};
-    print_note(
-        fmt::format("{} has target base: on compute capability {}.{} get_kernel asks for {}, "
-                    "not {}",
-                    tmpl.name, arch.major, arch.minor, choice.text(), arch.text()));
-  }
-
   Context& context_;
   const PlanRequest& request_;
   Plan plan_;
@@ -249,6 +239,15 @@ std::vector<Arch> archs_for(Context& context, const table::Template& tmpl,
     if (std::find(archs.begin(), archs.end(), arch) == archs.end()) archs.push_back(arch);
   }
   return archs;
+}
+
+void note_other_choice(const table::Template& tmpl, Arch arch) {
+  if (tmpl.target != Target::kBase || arch.suffix == 0) return;
+  const Arch choice{arch.major, arch.minor, 0};
+  print_note(
+      fmt::format("{} has target base: on compute capability {}.{} get_kernel asks for {}, "
+                  "not {}",
+                  tmpl.name, arch.major, arch.minor, choice.text(), arch.text()));
 }
 
 }  // namespace jit::inline v1

@@ -44,6 +44,9 @@ struct Plan {
 // kInvalidTemplate from the library; kIo for a recording.
 Plan make_plan(Context& context, const PlanRequest& request);
 
+// A note where entries for `arch` are such as no get_kernel will ask for.
+void note_other_choice(const table::Template& tmpl, Arch arch);
+
 // "sm_90a,sm_80" -> archs. Errors: UsageError.
 std::vector<Arch> parse_archs(const std::vector<std::string>& words);
 

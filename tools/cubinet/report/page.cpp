@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/file.hpp"
+#include "cubinet/output_file.hpp"
 #include "cubinet/report/style.hpp"
 #include "cubinet/text.hpp"
 #include "jit/error.hpp"
@@ -27,6 +28,12 @@ Html head_of(std::string_view title) {
          element("style", Html::trusted(kStyleSheet));
 }
 
+void fail_unless_fine(const std::string& file, int error) {
+  if (error == 0) return;
+  throw Error(ErrorCode::kIo, fmt::format("write page {}: {}; name a file that can be written",
+                                          file, error_text(error)));
+}
+
 }  // namespace
 
 std::string page_of(std::string_view title, const Html& content) {
@@ -36,13 +43,13 @@ std::string page_of(std::string_view title, const Html& content) {
   return "<!doctype html>\n" + page.markup() + "\n";
 }
 
+void expect_page_can_be_written(const std::string& file) {
+  if (file != "-") fail_unless_fine(file, writable_status(file));
+}
+
 void write_page(const std::string& file, std::string_view page) {
   if (file == "-") return print(page);
-  const int error = replace_file(file, page, 0644);
-  if (error != 0) {
-    throw Error(ErrorCode::kIo, fmt::format("write page {}: {}; name a file that can be written",
-                                            file, error_text(error)));
-  }
+  fail_unless_fine(file, replace_file(file, page, 0644));
 }
 
 }  // namespace jit::inline v1

@@ -76,13 +76,14 @@ class TuneVerb final : public Verb {
     if (words_.names.size() != 1) throw UsageError("tune: expected the name of one template");
     const FarmOptions farm = farm_.options();
     const TuneOptions options = tune_options();
+    expect_outputs();
     const table::Template& tmpl = context.impl().templates().find(words_.names.front());
     const std::vector<TuningShape> shapes = shapes_for(tmpl);
     static_cast<void>(variants_of(tmpl));
-    if (!output_.empty()) check_record_output(output_);
     const std::vector<Arch> archs =
         static_ ? archs_for(context, tmpl, parse_archs(archs_))
                 : std::vector{arch_to_measure(context, tmpl, options.device)};
+    for (const Arch arch : archs) note_other_choice(tmpl, arch);
     const StaticRun run = run_static_stage(context, tasks_of(tmpl, shapes, archs), farm, json_);
     if (static_ || run.unknown != 0) {
       const int code = finish_static(run, context.verbose());
@@ -92,6 +93,12 @@ class TuneVerb final : public Verb {
   }
 
  private:
+  // What could not be written is told before minutes are spent on it.
+  void expect_outputs() const {
+    if (!html_.empty() && html_ != "-") expect_page_can_be_written(html_);
+    if (!output_.empty()) check_record_output(output_);
+  }
+
   void refuse_if_static(bool given, const char* option) const {
     if (!static_ || !given) return;
     throw UsageError(fmt::format("{} is of the measured stage; leave --static out", option));

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "base/file.hpp"
+#include "cubinet/report/figures.hpp"
 #include "cubinet/text.hpp"
 #include "cubinet/tuning/tuning_listing.hpp"
 #include "cubinet/verbs.hpp"
@@ -15,15 +16,16 @@ namespace {
 class TuningMergeVerb final : public Verb {
  public:
   VerbInfo info() const override {
-    return {"tuning merge", "Merges files of tuning records into one, sorted, one record per thing",
+    return {"tuning merge", "Merges files of tuning records into one, sorted, the best of each",
             "  cubinet tuning merge --output h200.jsonl node0.jsonl node1.jsonl\n"
             "  cubinet tuning merge --output my_templates/my_kernel/tuning/h200.jsonl h200.jsonl\n"
             "  cubinet tuning merge --output small.jsonl --without-evidence h200.jsonl\n"
             "  ssh node cat tuning.jsonl | cubinet tuning merge - > here.jsonl\n"
             "\n"
-            "Of several records for the same shape, buckets, device, compiler and device code the\n"
-            "newest is kept. The same records give the same bytes, in whatever order they come. A\n"
-            "line that is torn or foreign is named and left out; the exit code is then 1."};
+            "Of several records for the same shape, buckets, device, compiler and device code a\n"
+            "complete one is kept, of these the newest. The same records give the same bytes, in\n"
+            "whatever order they come. A line that is torn or foreign is named and left out; the\n"
+            "exit code is then 1."};
   }
 
   void declare(Arguments& arguments) override {
@@ -38,7 +40,7 @@ class TuningMergeVerb final : public Verb {
 
   int run(Context&) override {
     if (files_.empty() || output_.empty()) {
-      throw UsageError("tuning merge: name the files to read, and --output");
+      throw UsageError("tuning merge: name the files to read; - is stdin");
     }
     // What processes append to the file from here on waits, and goes to the new one.
     const UniqueFd held = output_ == "-" ? UniqueFd() : hold_line_file(output_);
@@ -48,7 +50,8 @@ class TuningMergeVerb final : public Verb {
       text += (without_evidence_ ? without_evidence(record) : record).text() + "\n";
     }
     write(text);
-    print_note(fmt::format("{} tuning records from {} files", merged.size(), files_.size()));
+    print_note(fmt::format("{} from {}", count_text(merged.size(), "tuning record"),
+                           count_text(files_.size(), "file")));
     return skipped_ == 0 ? kFine : kFailedWork;
   }
 

@@ -7,6 +7,7 @@
 #include "compile/nvrtc_version.hpp"
 #include "runtime/add_command.hpp"
 #include "runtime/frozen_miss.hpp"
+#include "signature/values.hpp"
 
 namespace jit::inline v1 {
 namespace {
@@ -67,11 +68,28 @@ class Teller {
     told_.skipped.insert(told_.skipped.end(), damaged.begin(), damaged.end());
     const auto choice =
         records.choose(tmpl, told_.signature.values, request_.constants, steps, target);
+    note_pinned(records.choose(tmpl, told_.signature.values, {}, steps, target), choice);
     if (!choice) return std::nullopt;
     told_.record = {choice->rule, std::string(choice->device), std::string(choice->toolchain),
                     std::string(choice->place)};
     told_.signature = resolve(tmpl, request_.constants, steps, choice->set);
     return choice;
+  }
+
+  // The record that would have chosen, had nothing been pinned.
+  void note_pinned(const std::optional<TunedChoice>& free,
+                   const std::optional<TunedChoice>& choice) {
+    if (!free || (choice && choice->place == free->place)) return;
+    std::string set;
+    for (const Constant& constant : free->set) {
+      set += fmt::format("{}{}={}", set.empty() ? "" : ",", constant.name,
+                         format_value(constant.value));
+    }
+    told_.skipped.push_back(
+        {std::string(free->place), std::string(told_.signature.tmpl->name), RecordIssue::kPinned,
+         fmt::format("it says {}, what is pinned says otherwise, and a record is used whole or "
+                     "not at all",
+                     set)});
   }
 
   ValueOrigin origin_of(const table::ConstantDecl& decl, const std::optional<TunedChoice>& choice,

@@ -10,6 +10,7 @@ std::string_view name_of(RecordIssue issue) noexcept {
     case RecordIssue::kOtherTemplate: return "other_template";
     case RecordIssue::kOldBundle: return "old_bundle";
     case RecordIssue::kOtherArch: return "other_arch";
+    case RecordIssue::kPinned: return "pinned";
     case RecordIssue::kOutOfDomain: return "out_of_domain";
     case RecordIssue::kReplaced: return "replaced";
   }

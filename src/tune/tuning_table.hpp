@@ -27,6 +27,7 @@ enum class RecordIssue : std::uint8_t {
   kOtherArch,      // of an architecture that is not known, or no target of the template
   kOutOfDomain,    // names a constant, step or value that the template does not have
   kReplaced,       // another record for the same thing counts before it
+  kPinned,         // a request pins a tunable otherwise; said of that request alone
 };
 std::string_view name_of(RecordIssue issue) noexcept;  // "old_bundle"
 

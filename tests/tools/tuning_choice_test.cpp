@@ -62,6 +62,15 @@ TEST_CASE("explain says which record chose each tunable, and for which device") 
   CHECK(signature_end(other) == "THREADS=32,STAGES=3]@sm_90a");
   CHECK(other.at("constants").at(5).at("origin") == "given");
 
+  // A record that a pin contradicts is used in no part, and named.
+  const json pinned = fixture.explain({"--device", "NVIDIA H200", "--set", "STAGES=1"});
+  CHECK(pinned.at("tuning_record").at("device") != "NVIDIA H200");
+  REQUIRE(pinned.at("skipped_records").size() == 2);
+  const json& passed_over = pinned.at("skipped_records").at(1);
+  CHECK(passed_over.at("issue") == "pinned");
+  CHECK(passed_over.at("place") == place);
+  CHECK(passed_over.at("reason").get<std::string>().starts_with("it says STAGES=2,THREADS=128, "));
+
   // Without a GPU it is a hint; in another bucket step nothing was measured.
   const json hint = fixture.explain();
   CHECK(hint.at("device").is_null());

@@ -106,7 +106,7 @@ TEST_CASE("a file that holds anything else than records is not written to") {
     FAIL("it was written to");
   } catch (const Error& error) {
     CHECK(error.code() == ErrorCode::kIo);
-    CHECK(has(error.what(), "notes.txt:2 is no tuning record"));
+    CHECK(has(error.what(), "notes.txt:2 is no whole tuning record"));
   }
   CHECK(testing::read_text(folder / "notes.txt") == text);
   CHECK_THROWS_AS(merge_into(folder / "no/such/folder/x.jsonl", std::vector{records.measured()}),

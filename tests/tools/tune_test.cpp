@@ -156,7 +156,7 @@ TEST_CASE("a page shows what the static stage found, too") {
       fixture.tune({"--set", "SIZE=64", "--html", "/no/such/folder/tuning.html"});
   CHECK(result.code == 1);
   CHECK(result.err_has("/no/such/folder/tuning.html"));
-  CHECK(result.out_has("9 kernels: "));
+  CHECK(result.out.empty());  // told before the work
   CHECK(fixture.tune({"--set", "SIZE=64", "--html", "-"}).out == page);
   CHECK(fixture.tune({"--set", "SIZE=64", "--html", "-", "--json"}).code == 2);
 }
@@ -218,11 +218,10 @@ TEST_CASE("what cannot be tuned is refused with what to do instead") {
     CHECK(says({"tune", "tiny", "--preset", "small", option, fixture.folder().path().string()}, 1,
                "is a directory"));
   }
-  CHECK(says({"tune", "tiny", "--preset", "small", "--html", "-"}, 2, "name a file"));
   fixture.folder().write("torn.jsonl", "{\n");
   CHECK(says(
       {"tune", "tiny", "--preset", "small", "--output", (fixture.folder() / "torn.jsonl").string()},
-      1, "torn.jsonl:1 is no tuning record"));
+      1, "torn.jsonl:1 is no whole tuning record"));
   CHECK(says({"tune", "tiny", "--preset", "small", "--budget", "0"}, 2, "--budget 0"));
   CHECK(says({"tune", "tiny", "--preset", "small", "--device", "-1"}, 2, "--device -1"));
   CHECK(says({"tune", "tiny", "--preset", "small", "--seed", "-1"}, 2, "--seed -1"));

@@ -9,6 +9,7 @@ usage: check_report.py CUBINET      fails without Chromium (tools/install_depend
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,11 +36,25 @@ class Problems(list):
         self.expect(seen == wanted, f"{what}: {seen!r} instead of {wanted!r}")
 
 
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def hide_shipped_records(folder):
+    """Puts the shipped templates without their tuning records before those of the command, so that
+    a page shows the records that a check wrote, and no others. Returns: the template path."""
+    templates = folder / "templates"
+    if not templates.exists():
+        shutil.copytree(ROOT / "kernel_templates", templates,
+                        ignore=shutil.ignore_patterns("tuning"))
+    return str(templates)
+
+
 def run(command, folder, *arguments):
     environment = {name: value for name, value in os.environ.items()
                    if not name.startswith("CUBINET_") or name == "CUBINET_NVRTC"}
     environment |= {"HOME": str(folder), "CUBINET_CACHE_DIR": str(folder / "cache"),
-                    "CUBINET_DRIVER": "/no/such/libcuda.so"}
+                    "CUBINET_DRIVER": "/no/such/libcuda.so",
+                    "CUBINET_TEMPLATE_PATH": hide_shipped_records(folder)}
     result = subprocess.run([command, *arguments], cwd=folder, env=environment, check=False,
                             capture_output=True, text=True)
     if result.returncode != 0:

@@ -180,7 +180,8 @@ TEST_CASE("a child of fork() is told that its parent works on, and works itself"
   auto done = runtime.prefetch(kernels);
   for (int round = 0; round < 4; ++round) {
     CHECK(testing::wait_for(testing::fork_child([&] {
-            ::alarm(30);
+            // Longer than a wait for another process's lock may be.
+            ::alarm(75);
             const WarmUpReport report = done.get();
             for (const WarmUpFailure& failure : report.failures) {
               if (failure.error.code() != ErrorCode::kShuttingDown) return 1;

@@ -62,12 +62,6 @@ std::uint64_t fresh_seed() {
   return std::random_device{}() % 1'000'000 + 1;
 }
 
-DeviceModel tuned_model(const DeviceInfo& device) {
-  constexpr std::uint64_t kGib = std::uint64_t{1} << 30;
-  return {device.name, static_cast<std::uint32_t>(device.sm_count),
-          static_cast<std::uint32_t>((device.memory_bytes + kGib / 2) / kGib)};
-}
-
 double seconds_since(std::chrono::steady_clock::time_point begun) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
 }
@@ -251,7 +245,7 @@ TuningRecord Tuner::record_of(const TuningCandidate& winner, const BucketSteps& 
   record.arch = winner.arch.text();
   record.toolchain = winner.artifact->toolchain.release.text();
   record.bundle = to_hex(tuning_digest(job_.tmpl));
-  record.device = tuned_model(device_);
+  record.device = model_of(device_);
   std::vector<Constant> tuned;
   for (const Constant& constant : constants_of(signature, table::Role::kTunable)) {
     const bool was_tuned =

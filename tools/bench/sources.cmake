@@ -11,4 +11,5 @@ set(CUBINET_SOURCES_BENCH
     tokens_in_key.cpp
     tuning.cpp
     tuning_quality.cpp
-    tuning_workload.cpp)
+    tuning_workload.cpp
+    workplace.cpp)

@@ -1,7 +1,6 @@
 #include "bench/start.hpp"
 
 #include <fmt/format.h>
-#include <stdlib.h>  // NOLINT: mkdtemp
 
 #include <algorithm>
 #include <chrono>
@@ -14,6 +13,7 @@
 
 #include "base/file.hpp"
 #include "bench/child_process.hpp"
+#include "bench/workplace.hpp"
 #include "cache/inspection.hpp"
 #include "cache/statistics.hpp"
 #include "runtime/runtime_impl.hpp"
@@ -32,28 +32,6 @@ double median(std::vector<double> samples) {
 double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
-
-// A directory of this run's own.
-class Workplace {
- public:
-  Workplace() {
-    std::string name = (std::filesystem::temp_directory_path() / "cubinet-start-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) {
-      throw Error(ErrorCode::kIo, fmt::format("make {}: {}", name, error_text(errno)));
-    }
-    path_ = name;
-  }
-  ~Workplace() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Workplace(const Workplace&) = delete;
-  Workplace& operator=(const Workplace&) = delete;
-  std::string at(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 // What one process says that it did.
 struct Said {
@@ -265,7 +243,7 @@ void bench_start(const StartBenchOptions& options, BenchReport& report) {
   report.method =
       "milliseconds, medians of rounds; figure and floor in turn within one run; processes begin "
       "together, their own start and CUDA context apart";
-  const Workplace work;
+  const Workplace work("start");
   const Recording recording = start_recording();
   const Starts starts{options, work, recording.size()};
   const int error = replace_file(starts.recording(), recording.text());

@@ -1,42 +1,11 @@
 #include "bench/tuning.hpp"
 
-#include <fmt/format.h>
-#include <stdlib.h>  // NOLINT: mkdtemp
-
-#include <filesystem>
-
-#include "base/file.hpp"
 #include "bench/tokens_in_key.hpp"
 #include "bench/tuning_quality.hpp"
 #include "bench/tuning_workload.hpp"
+#include "bench/workplace.hpp"
 
 namespace jit::inline v1 {
-namespace {
-
-// A directory of this run's own.
-class Workplace {
- public:
-  Workplace() {
-    std::string name = (std::filesystem::temp_directory_path() / "cubinet-tuning-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) {
-      throw Error(ErrorCode::kIo, fmt::format("make {}: {}", name, error_text(errno)));
-    }
-    path_ = name;
-  }
-  ~Workplace() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Workplace(const Workplace&) = delete;
-  Workplace& operator=(const Workplace&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-}  // namespace
-
 void bench_tuning(Runtime& runtime, Driver& driver, const TuningBenchOptions& options,
                   BenchReport& report) {
   report.benchmark = "tuning";
@@ -48,7 +17,7 @@ void bench_tuning(Runtime& runtime, Driver& driver, const TuningBenchOptions& op
       "over the sweep's; wall share likewise, without compiles; a key's cost is the median over "
       "those tuned here, and 'min of requests' that of all keys in the requests";
   driver.ensure_context();
-  const Workplace work;
+  const Workplace work("tuning");
   bench_requests(runtime, options.seed, work.path(), report);
   options.after_part("requests");
   bench_on_miss({options.presets, options.processes, options.seed}, work.path(), report);

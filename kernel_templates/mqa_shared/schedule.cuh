@@ -1,0 +1,268 @@
+// How the keys of a batch are divided over workers: what the scheduler and the kernels share.
+//
+// The unit is a split of kSplitTokens keys of one request. Splits count through the batch: those of
+// request 0, then of request 1, and so on, T in all. Each of W workers takes T / W neighbouring
+// ones, the last T % W workers one more. A place between two splits is (request, split within it),
+// the end of all is (batch, 0); a request without splits is never the request of a place.
+//
+// Requires: T < 2^31, batch < 2^31 - 1024, W >= 1.
+#pragma once
+
+#include "common/memory_int.cuh"
+#include "mqa_shared/tile.h"
+
+namespace cubinet {
+namespace mqa {
+
+// ---- Pure functions ----
+
+// What the query tokens of a batch see.
+struct Lengths {
+  const int* context_lens;  // [batch, next_n]; below 0 counts as 0, beyond max_context_len as that
+  unsigned int batch;
+  unsigned int next_n;           // >= 1
+  unsigned int max_context_len;  // < 2^31
+};
+
+__device__ __forceinline__ unsigned int length_of(int context_len, unsigned int max_context_len) {
+  const unsigned int length = context_len > 0 ? static_cast<unsigned int>(context_len) : 0u;
+  return length < max_context_len ? length : max_context_len;
+}
+
+__device__ __forceinline__ unsigned int splits_of(unsigned int length) {
+  return (length + kSplitTokens - 1u) / kSplitTokens;
+}
+
+// Division of T splits over W workers.
+struct Division {
+  unsigned int splits;       // T / W
+  unsigned int longer_from;  // workers from here on have one more
+};
+
+__device__ __forceinline__ Division divide_splits(unsigned int total, unsigned int workers) {
+  const unsigned int splits = total / workers;
+  return {splits, workers - (total - splits * workers)};
+}
+
+// The first split of a worker; that of worker W is T.
+__device__ __forceinline__ unsigned int first_split(const Division& division, unsigned int worker) {
+  const unsigned int longer = worker > division.longer_from ? worker - division.longer_from : 0u;
+  return worker * division.splits + longer;
+}
+
+// The first worker whose first split is `split` or a later one. Requires: split <= T.
+__device__ __forceinline__ unsigned int first_worker(const Division& division, unsigned int split) {
+  if (split == 0) return 0;
+  const unsigned int shorter = division.longer_from * division.splits;
+  if (split <= shorter) return (split + division.splits - 1) / division.splits;
+  return division.longer_from + (split - shorter + division.splits) / (division.splits + 1);
+}
+
+// Work is what one worker does: from a place up to another. Nothing if they are equal.
+struct Work {
+  unsigned int first_request;
+  unsigned int first_split;
+  unsigned int end_request;
+  unsigned int end_split;
+};
+
+// Splits of one request, [begin, end).
+struct SplitRange {
+  unsigned int begin;
+  unsigned int end;
+};
+
+// What is to do of `request`, which has `splits`. Empty outside [first_request, end_request].
+__device__ __forceinline__ SplitRange range_of(const Work& work, unsigned int request,
+                                               unsigned int splits) {
+  const bool inside = request >= work.first_request && request <= work.end_request;
+  const unsigned int begin = request == work.first_request ? work.first_split : 0u;
+  const unsigned int last = request == work.end_request ? work.end_split : splits;
+  const unsigned int end = last < splits ? last : splits;
+  return inside && begin < end ? SplitRange{begin, end} : SplitRange{0u, 0u};
+}
+
+// ---- From memory ----
+
+// The longest of a request's tokens. Requires: request < batch, or not active: then 0.
+__device__ __forceinline__ unsigned int load_longest(const Lengths& lengths, unsigned int request,
+                                                     bool active) {
+  constexpr unsigned int kInFlight = 4;
+  const int* const row =
+      lengths.context_lens + static_cast<unsigned long long>(request) * lengths.next_n;
+  int longest = 0;
+#pragma unroll 1
+  for (unsigned int token = 0; token < lengths.next_n; token += kInFlight) {
+    int length[kInFlight];
+#pragma unroll
+    for (unsigned int i = 0; i < kInFlight; ++i) {
+      length[i] = load_int(row + token + i, active && token + i < lengths.next_n);
+    }
+#pragma unroll
+    for (unsigned int i = 0; i < kInFlight; ++i)
+      longest = length[i] > longest ? length[i] : longest;
+  }
+  return length_of(longest, lengths.max_context_len);
+}
+
+// The part of `worker` in a schedule [W + 1, 2].
+__device__ __forceinline__ Work load_work(const int* schedule, unsigned int worker) {
+  const int* const entry = schedule + 2ull * worker;
+  const int first_request = load_int(entry, true);
+  const int first_split = load_int(entry + 1, true);
+  const int end_request = load_int(entry + 2, true);
+  const int end_split = load_int(entry + 3, true);
+  return {static_cast<unsigned int>(first_request), static_cast<unsigned int>(first_split),
+          static_cast<unsigned int>(end_request), static_cast<unsigned int>(end_split)};
+}
+
+// ---- A block counts the splits of a batch ----
+
+// Each warp looks after neighbouring requests, a group of 32 at a time, one per lane. They are read
+// once; only where a place is wanted, and a warp has more than it keeps, they are read again.
+
+constexpr unsigned int kLanes = 32;
+constexpr unsigned int kAllLanes = 0xFFFFFFFFu;
+constexpr unsigned int kGroups = 4;  // read at a time, and kept
+
+// Requests [begin, end) of the calling warp, and where their splits lie among all.
+struct Share {
+  unsigned int begin;
+  unsigned int end;
+  unsigned int first_split;
+  unsigned int end_split;
+  unsigned int total;            // T
+  unsigned int splits[kGroups];  // of the last requests read
+};
+
+__device__ __forceinline__ void load_groups(const Lengths& lengths, unsigned int begin,
+                                            Share& share) {
+#pragma unroll
+  for (unsigned int i = 0; i < kGroups; ++i) {
+    share.splits[i] = 0;
+    const unsigned int group = begin + i * kLanes;
+    if (group >= share.end) continue;
+    const unsigned int request = group + threadIdx.x % kLanes;
+    share.splits[i] = splits_of(load_longest(lengths, request, request < share.end));
+  }
+}
+
+// Requires: all threads of the block call it, kNumThreads in one dimension. warp_splits: shared
+//           memory, one per warp. Sync: __syncthreads once, after which warp_splits is being read.
+template <int kNumThreads>
+__device__ __forceinline__ Share count_splits(const Lengths& lengths, unsigned int* warp_splits) {
+  static_assert(kNumThreads % 32 == 0 && kNumThreads >= 32 && kNumThreads <= 1024,
+                "a block counts with whole warps, at most 32");
+  constexpr unsigned int kWarps = kNumThreads / kLanes;
+  const unsigned int warp = threadIdx.x / kLanes;
+  const unsigned int lane = threadIdx.x % kLanes;
+  const unsigned int groups = (lengths.batch + kNumThreads - 1) / kNumThreads;
+  const unsigned int begin = warp * groups * kLanes;
+  Share share;
+  share.begin = begin < lengths.batch ? begin : lengths.batch;
+  share.end =
+      lengths.batch - share.begin < groups * kLanes ? lengths.batch : begin + groups * kLanes;
+  unsigned int sum = 0;
+  for (unsigned int first = share.begin; first < share.end; first += kGroups * kLanes) {
+    load_groups(lengths, first, share);
+#pragma unroll
+    for (unsigned int i = 0; i < kGroups; ++i) sum += share.splits[i];
+  }
+  sum = __reduce_add_sync(kAllLanes, sum);
+  if (lane == 0) warp_splits[warp] = sum;
+  __syncthreads();
+  const unsigned int other = lane < kWarps ? warp_splits[lane] : 0u;
+  share.total = __reduce_add_sync(kAllLanes, other);
+  share.first_split = __reduce_add_sync(kAllLanes, lane < warp ? other : 0u);
+  share.end_split = share.first_split + sum;
+  return share;
+}
+
+// A group of requests, one per lane, and which splits of all are theirs.
+struct Group {
+  unsigned int first_request;
+  unsigned int begin;  // of this lane's request; without splits, or if there is none, = end
+  unsigned int end;
+  unsigned int group_begin;
+  unsigned int group_end;
+};
+
+// The sum of `value` over this lane and those below.
+__device__ __forceinline__ unsigned int inclusive_sum(unsigned int value) {
+#pragma unroll
+  for (unsigned int distance = 1; distance < kLanes; distance *= 2) {
+    const unsigned int below = __shfl_up_sync(kAllLanes, value, distance);
+    value += threadIdx.x % kLanes >= distance ? below : 0u;
+  }
+  return value;
+}
+
+// Calls visit(group) for each group of the warp's share that has splits, in order.
+template <class Visit>
+__device__ __forceinline__ void visit_groups(const Lengths& lengths, Share& share,
+                                             const Visit& visit) {
+  const bool read_again = share.end - share.begin > kGroups * kLanes;
+  unsigned int before = share.first_split;
+  unsigned int turn = 0;
+#pragma unroll 1
+  for (unsigned int first = share.begin; first < share.end; first += kLanes, ++turn) {
+    if (read_again && turn % kGroups == 0) load_groups(lengths, first, share);
+    const unsigned int splits = share.splits[0];
+    const unsigned int end = before + inclusive_sum(splits);
+    const unsigned int group_end = __shfl_sync(kAllLanes, end, kLanes - 1);
+    if (group_end != before) visit(Group{first, end - splits, end, before, group_end});
+    before = group_end;
+#pragma unroll
+    for (unsigned int i = 1; i < kGroups; ++i) share.splits[i - 1] = share.splits[i];
+  }
+}
+
+// ---- A worker without a schedule ----
+
+// Shared memory of find_work.
+template <int kNumThreads>
+struct FindWorkMemory {
+  unsigned int warp_splits[kNumThreads / 32];
+  Work work;
+};
+
+// The part of `worker` of `workers`, from the lengths alone: what the scheduler gives it.
+//
+// Requires: all threads of the block call it, kNumThreads in one dimension.
+// Sync: __syncthreads twice; on return `memory` is still being read.
+// Cost: each block reads all lengths, once.
+template <int kNumThreads>
+__device__ __forceinline__ Work find_work(const Lengths& lengths, unsigned int worker,
+                                          unsigned int workers,
+                                          FindWorkMemory<kNumThreads>* memory) {
+  Share share = count_splits<kNumThreads>(lengths, memory->warp_splits);
+  const Division division = divide_splits(share.total, workers);
+  const unsigned int first = first_split(division, worker);
+  const unsigned int end = first_split(division, worker + 1);
+  const auto holds = [](unsigned int split, unsigned int from, unsigned int to) {
+    return from <= split && split < to;
+  };
+  if (holds(first, share.first_split, share.end_split) ||
+      holds(end, share.first_split, share.end_split)) {
+    visit_groups(lengths, share, [&](const Group& group) {
+      const unsigned int request = group.first_request + threadIdx.x % kLanes;
+      if (holds(first, group.begin, group.end)) {
+        memory->work.first_request = request;
+        memory->work.first_split = first - group.begin;
+      }
+      if (holds(end, group.begin, group.end)) {
+        memory->work.end_request = request;
+        memory->work.end_split = end - group.begin;
+      }
+    });
+  }
+  __syncthreads();
+  Work work = memory->work;
+  // No request holds the end of all.
+  if (first == share.total) work.first_request = lengths.batch, work.first_split = 0;
+  if (end == share.total) work.end_request = lengths.batch, work.end_split = 0;
+  return work;
+}
+
+}  // namespace mqa
+}  // namespace cubinet

@@ -1,7 +1,10 @@
 set(CUBINET_SOURCES_KERNELS
     merge_attn_states.cpp
     merge_attn_states_tuning.cpp
+    mqa_pool.cpp
     random_pool.cpp
     reference/element.cpp
     reference/merge_attn_states.cpp
+    reference/mqa_logits.cpp
+    reference/mqa_scores.cpp
     tuning_problems.cpp)

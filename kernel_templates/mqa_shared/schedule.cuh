@@ -9,10 +9,11 @@
 #pragma once
 
 #include "common/memory_int.cuh"
-#include "mqa_shared/tile.h"
+#include "mqa_shared/split.h"
 
 namespace cubinet {
 namespace mqa {
+namespace schedule {
 
 // ---- Pure functions ----
 
@@ -58,8 +59,8 @@ __device__ __forceinline__ unsigned int first_worker(const Division& division, u
   return division.longer_from + (split - shorter + division.splits) / (division.splits + 1);
 }
 
-// Work is what one worker does: from a place up to another. Nothing if they are equal.
-struct Work {
+// Part is what one worker does: from a place up to another. Nothing if they are equal.
+struct Part {
   unsigned int first_request;
   unsigned int first_split;
   unsigned int end_request;
@@ -73,11 +74,11 @@ struct SplitRange {
 };
 
 // What is to do of `request`, which has `splits`. Empty outside [first_request, end_request].
-__device__ __forceinline__ SplitRange range_of(const Work& work, unsigned int request,
+__device__ __forceinline__ SplitRange range_of(const Part& part, unsigned int request,
                                                unsigned int splits) {
-  const bool inside = request >= work.first_request && request <= work.end_request;
-  const unsigned int begin = request == work.first_request ? work.first_split : 0u;
-  const unsigned int last = request == work.end_request ? work.end_split : splits;
+  const bool inside = request >= part.first_request && request <= part.end_request;
+  const unsigned int begin = request == part.first_request ? part.first_split : 0u;
+  const unsigned int last = request == part.end_request ? part.end_split : splits;
   const unsigned int end = last < splits ? last : splits;
   return inside && begin < end ? SplitRange{begin, end} : SplitRange{0u, 0u};
 }
@@ -99,14 +100,13 @@ __device__ __forceinline__ unsigned int load_longest(const Lengths& lengths, uns
       length[i] = load_int(row + token + i, active && token + i < lengths.next_n);
     }
 #pragma unroll
-    for (unsigned int i = 0; i < kInFlight; ++i)
-      longest = length[i] > longest ? length[i] : longest;
+    for (const int value : length) longest = value > longest ? value : longest;
   }
   return length_of(longest, lengths.max_context_len);
 }
 
 // The part of `worker` in a schedule [W + 1, 2].
-__device__ __forceinline__ Work load_work(const int* schedule, unsigned int worker) {
+__device__ __forceinline__ Part load_part(const int* schedule, unsigned int worker) {
   const int* const entry = schedule + 2ull * worker;
   const int first_request = load_int(entry, true);
   const int first_split = load_int(entry + 1, true);
@@ -147,8 +147,20 @@ __device__ __forceinline__ void load_groups(const Lengths& lengths, unsigned int
   }
 }
 
-// Requires: all threads of the block call it, kNumThreads in one dimension. warp_splits: shared
-//           memory, one per warp. Sync: __syncthreads once, after which warp_splits is being read.
+// A single warp need not wait for others.
+template <int kNumThreads>
+__device__ __forceinline__ void synchronize() {
+  if constexpr (kNumThreads == kLanes) {
+    __syncwarp();
+  } else {
+    __syncthreads();
+  }
+}
+
+// Requires: all threads of the block call it, kNumThreads in one dimension; or kNumThreads is 32
+// and
+//           the block's first warp calls it. warp_splits: shared memory, one per warp.
+// Sync: synchronize<kNumThreads>() once, after which warp_splits is being read.
 template <int kNumThreads>
 __device__ __forceinline__ Share count_splits(const Lengths& lengths, unsigned int* warp_splits) {
   static_assert(kNumThreads % 32 == 0 && kNumThreads >= 32 && kNumThreads <= 1024,
@@ -170,7 +182,7 @@ __device__ __forceinline__ Share count_splits(const Lengths& lengths, unsigned i
   }
   sum = __reduce_add_sync(kAllLanes, sum);
   if (lane == 0) warp_splits[warp] = sum;
-  __syncthreads();
+  synchronize<kNumThreads>();
   const unsigned int other = lane < kWarps ? warp_splits[lane] : 0u;
   share.total = __reduce_add_sync(kAllLanes, other);
   share.first_split = __reduce_add_sync(kAllLanes, lane < warp ? other : 0u);
@@ -219,22 +231,22 @@ __device__ __forceinline__ void visit_groups(const Lengths& lengths, Share& shar
 
 // ---- A worker without a schedule ----
 
-// Shared memory of find_work.
+// Shared memory of find_part.
 template <int kNumThreads>
-struct FindWorkMemory {
+struct FindPartMemory {
   unsigned int warp_splits[kNumThreads / 32];
-  Work work;
+  Part part;
 };
 
 // The part of `worker` of `workers`, from the lengths alone: what the scheduler gives it.
 //
-// Requires: all threads of the block call it, kNumThreads in one dimension.
-// Sync: __syncthreads twice; on return `memory` is still being read.
+// Requires: as count_splits.
+// Sync: synchronize<kNumThreads>() twice; on return `memory` is still being read.
 // Cost: each block reads all lengths, once.
 template <int kNumThreads>
-__device__ __forceinline__ Work find_work(const Lengths& lengths, unsigned int worker,
+__device__ __forceinline__ Part find_part(const Lengths& lengths, unsigned int worker,
                                           unsigned int workers,
-                                          FindWorkMemory<kNumThreads>* memory) {
+                                          FindPartMemory<kNumThreads>* memory) {
   Share share = count_splits<kNumThreads>(lengths, memory->warp_splits);
   const Division division = divide_splits(share.total, workers);
   const unsigned int first = first_split(division, worker);
@@ -247,22 +259,29 @@ __device__ __forceinline__ Work find_work(const Lengths& lengths, unsigned int w
     visit_groups(lengths, share, [&](const Group& group) {
       const unsigned int request = group.first_request + threadIdx.x % kLanes;
       if (holds(first, group.begin, group.end)) {
-        memory->work.first_request = request;
-        memory->work.first_split = first - group.begin;
+        memory->part.first_request = request;
+        memory->part.first_split = first - group.begin;
       }
       if (holds(end, group.begin, group.end)) {
-        memory->work.end_request = request;
-        memory->work.end_split = end - group.begin;
+        memory->part.end_request = request;
+        memory->part.end_split = end - group.begin;
       }
     });
   }
-  __syncthreads();
-  Work work = memory->work;
+  synchronize<kNumThreads>();
+  Part part = memory->part;
   // No request holds the end of all.
-  if (first == share.total) work.first_request = lengths.batch, work.first_split = 0;
-  if (end == share.total) work.end_request = lengths.batch, work.end_split = 0;
-  return work;
+  if (first == share.total) {
+    part.first_request = lengths.batch;
+    part.first_split = 0;
+  }
+  if (end == share.total) {
+    part.end_request = lengths.batch;
+    part.end_split = 0;
+  }
+  return part;
 }
 
+}  // namespace schedule
 }  // namespace mqa
 }  // namespace cubinet

@@ -1,11 +1,12 @@
 // The shared-memory plan of the MQA logits kernels, for host and device.
 #pragma once
 
+#include "mqa_shared/split.h"
+
 namespace cubinet {
 namespace mqa {
 
-constexpr int kTileTokens = 64;    // keys that one warpgroup scores at a time: M of wgmma
-constexpr int kSplitTokens = 256;  // unit of a schedule
+constexpr int kTileTokens = 64;  // keys that one warpgroup scores at a time: M of wgmma
 constexpr int kTilesPerSplit = kSplitTokens / kTileTokens;
 constexpr int kAlignment = 1024;  // of swizzled tiles
 

@@ -55,8 +55,10 @@ __device__ __forceinline__ unsigned int first_split(const Division& division, un
 __device__ __forceinline__ unsigned int first_worker(const Division& division, unsigned int split) {
   if (split == 0) return 0;
   const unsigned int shorter = division.longer_from * division.splits;
-  if (split <= shorter) return (split + division.splits - 1) / division.splits;
-  return division.longer_from + (split - shorter + division.splits) / (division.splits + 1);
+  const bool is_longer = split > shorter;
+  const unsigned int within = is_longer ? split - shorter : split;
+  const unsigned int splits = is_longer ? division.splits + 1 : division.splits;
+  return (is_longer ? division.longer_from : 0u) + (within + splits - 1) / splits;
 }
 
 // Part is what one worker does: from a place up to another. Nothing if they are equal.
@@ -175,6 +177,7 @@ __device__ __forceinline__ Share count_splits(const Lengths& lengths, unsigned i
   share.end =
       lengths.batch - share.begin < groups * kLanes ? lengths.batch : begin + groups * kLanes;
   unsigned int sum = 0;
+#pragma unroll 1
   for (unsigned int first = share.begin; first < share.end; first += kGroups * kLanes) {
     load_groups(lengths, first, share);
 #pragma unroll
@@ -195,7 +198,6 @@ struct Group {
   unsigned int first_request;
   unsigned int begin;  // of this lane's request; without splits, or if there is none, = end
   unsigned int end;
-  unsigned int group_begin;
   unsigned int group_end;
 };
 
@@ -222,7 +224,7 @@ __device__ __forceinline__ void visit_groups(const Lengths& lengths, Share& shar
     const unsigned int splits = share.splits[0];
     const unsigned int end = before + inclusive_sum(splits);
     const unsigned int group_end = __shfl_sync(kAllLanes, end, kLanes - 1);
-    if (group_end != before) visit(Group{first, end - splits, end, before, group_end});
+    if (group_end != before) visit(Group{first, end - splits, end, group_end});
     before = group_end;
 #pragma unroll
     for (unsigned int i = 1; i < kGroups; ++i) share.splits[i - 1] = share.splits[i];

@@ -2,9 +2,11 @@ set(CUBINET_SOURCES_KERNELS
     merge_attn_states.cpp
     merge_attn_states_tuning.cpp
     mqa_pool.cpp
+    paged_mqa_logits_metadata.cpp
     random_pool.cpp
     reference/element.cpp
     reference/merge_attn_states.cpp
     reference/mqa_logits.cpp
     reference/mqa_scores.cpp
-    tuning_problems.cpp)
+    tuning_problems.cpp
+    workers.cpp)

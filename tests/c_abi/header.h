@@ -1,5 +1,6 @@
 /* Includes the C interface both ways round, as C and as C++. */
 #include "jit/kernels/merge_attn_states.h"
+#include "jit/kernels/paged_mqa_logits_metadata.h"
 
 #include "jit/c.h"
 
@@ -8,5 +9,6 @@ static inline size_t all_defaults(void) {
          cubinet_request_init().struct_bytes + cubinet_precompile_report_init().struct_bytes +
          cubinet_kernel_info_init().struct_bytes + cubinet_launch_config_init().struct_bytes +
          cubinet_warm_up_report_init().struct_bytes +
-         cubinet_merge_attn_states_args_init().struct_bytes;
+         cubinet_merge_attn_states_args_init().struct_bytes +
+         cubinet_paged_mqa_logits_metadata_args_init().struct_bytes;
 }

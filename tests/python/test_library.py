@@ -14,7 +14,8 @@ from cubinet import _errors, _library
 from support import SOURCES
 
 HEADERS = [SOURCES / "include/jit" / name
-           for name in ("c_values.h", "c.h", "kernels/merge_attn_states.h")]
+           for name in ("c_values.h", "c.h", "kernels/merge_attn_states.h",
+                        "kernels/paged_mqa_logits_metadata.h")]
 SCALARS = {"size_t": ctypes.c_size_t, "int32_t": ctypes.c_int32, "uint32_t": ctypes.c_uint32,
            "int64_t": ctypes.c_int64, "uint64_t": ctypes.c_uint64, "double": ctypes.c_double,
            "cubinet_dim3": ctypes.c_uint32 * 3}
@@ -82,7 +83,7 @@ class Mirror(unittest.TestCase):
 
     def test_every_struct_has_the_fields_of_the_header(self):
         structs = re.findall(r"typedef struct (cubinet_\w+) \{(.*?)\} \1;", header(), re.DOTALL)
-        self.assertEqual(len(structs), 11)
+        self.assertEqual(len(structs), 12)
         enums = set(re.findall(r"typedef int32_t (cubinet_\w+);", header()))
         for name, body in structs:
             if name == "cubinet_dim3":
@@ -116,17 +117,19 @@ class Mirror(unittest.TestCase):
             self.assertEqual(_library.C.cubinet_status_name(number).decode(), code)
 
     def test_packed_arguments_are_the_struct(self):
-        from cubinet import _kernel, kernels
+        from cubinet import _kernel, _paged_mqa_logits_metadata, kernels
         self.assertEqual(_kernel._CONFIG.size, ctypes.sizeof(_library.LaunchConfig))
         launch = _library.LaunchConfig.from_buffer_copy(_kernel._CONFIG.pack(*range(1, 15)))
         self.assertEqual((launch.stream, list(launch.grid), list(launch.block),
                           list(launch.cluster), launch.smem_bytes, launch.programmatic_dependent),
                          (2, [3, 4, 5], [6, 7, 8], [9, 10, 11], 12, 13))
-        self.assertEqual(kernels._ARGS.size, ctypes.sizeof(_library.MergeAttnStatesArgs))
-        count = len(_library.MergeAttnStatesArgs._fields_)
-        read = _library.MergeAttnStatesArgs.from_buffer_copy(kernels._ARGS.pack(*range(1, 1 + count)))
-        for value, (field, _) in enumerate(_library.MergeAttnStatesArgs._fields_, 1):
-            self.assertEqual(getattr(read, field), value, field)
+        for packed, mirror in ((kernels._ARGS, _library.MergeAttnStatesArgs),
+                               (_paged_mqa_logits_metadata._ARGS,
+                                _library.PagedMqaLogitsMetadataArgs)):
+            self.assertEqual(packed.size, ctypes.sizeof(mirror))
+            read = mirror.from_buffer_copy(packed.pack(*range(1, 1 + len(mirror._fields_))))
+            for value, (field, _) in enumerate(mirror._fields_, 1):
+                self.assertEqual(getattr(read, field), value, field)
 
 
 if __name__ == "__main__":

@@ -81,8 +81,8 @@ def view(name: str, tensor: Any, stream: int, lent: List[Any]) -> View:
 def _read(name: str, raw: _Tensor, device: int) -> View:
     dtype = _dtypes.BY_DLPACK.get((raw.code, raw.bits), 0) if raw.lanes == 1 else 0
     if not dtype:
-        raise TypeError(f"expected {name} of dtype float32, float16, bfloat16, float8_e4m3fn or "
-                        f"uint8, got DLPack type code {raw.code} with {raw.bits} bits")
+        raise TypeError(f"expected {name} of dtype {_dtypes.READABLE}, got DLPack type code "
+                        f"{raw.code} with {raw.bits} bits")
     shape = tuple(raw.shape[i] for i in range(raw.ndim))
     if raw.strides:
         strides = tuple(raw.strides[i] for i in range(raw.ndim))

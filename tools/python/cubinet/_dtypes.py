@@ -17,6 +17,8 @@ BY_TYPESTR = {"f4": F32, "f2": F16, "i4": I32, "i1": I8, "u1": U8}
 # DLPack's (type code, bits).
 BY_DLPACK = {(2, 32): F32, (2, 16): F16, (4, 16): BF16, (10, 8): E4M3, (12, 8): E5M2, (0, 32): I32,
              (0, 8): I8, (1, 8): U8}
+# What tensors of shipped kernels may be, for error texts.
+READABLE = "float32, float16, bfloat16, float8_e4m3fn, uint8 or int32"
 
 
 def of_name(dtype: object) -> int:

@@ -104,6 +104,12 @@ class MergeAttnStatesArgs(Growing):
                 ("programmatic_dependent", c_int32)]
 
 
+class PagedMqaLogitsMetadataArgs(Growing):
+    _fields_ = [("struct_bytes", c_size_t), ("batch", c_int64), ("next_n", c_int64),
+                ("max_context_len", c_int64), ("num_workers", c_int64), ("context_lens", c_void_p),
+                ("schedule", c_void_p), ("in_order", c_int32), ("reserved", c_int32)]
+
+
 # The result and the parameters of every function. Pointers to structs are void*: byref() and
 # ctypes.pointer() both pass, and nothing is checked twice.
 FUNCTIONS = {
@@ -141,6 +147,7 @@ FUNCTIONS = {
     "cubinet_kernel_prepare": (c_int32, [c_void_p]),
     "cubinet_kernel_max_active_blocks": (c_int32, [c_void_p, c_int32, c_size_t, c_void_p]),
     "cubinet_merge_attn_states": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "cubinet_paged_mqa_logits_metadata": (c_int32, [c_void_p, c_void_p, c_void_p]),
 }
 
 

@@ -14,8 +14,7 @@ _torch_dtypes: Dict[Any, int] = {}  # torch.dtype objects: cheaper to look up th
 
 
 def _dtype_error(name: str, dtype: object) -> TypeError:
-    return TypeError(f"expected {name} of dtype float32, float16, bfloat16, float8_e4m3fn or uint8, "
-                     f"got {dtype}")
+    return TypeError(f"expected {name} of dtype {_dtypes.READABLE}, got {dtype}")
 
 
 def torch_view(name: str, tensor: Any) -> View:

@@ -4,17 +4,16 @@ __cuda_array_interface__ or DLPack."""
 from __future__ import annotations
 
 import struct
-import sys
-from contextlib import nullcontext
-from typing import Any, ContextManager, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from . import _runtime, _streams, _tensors
+from . import _operands, _runtime, _tensors
 from ._dtypes import BF16, BYTES, E4M3, F16, F32, LONG_NAMES, U8
 from ._errors import last_error
 from ._library import C
+from ._paged_mqa_logits_metadata import paged_mqa_logits_metadata
 from ._runtime import Runtime
 
-__all__ = ["merge_attn_states"]
+__all__ = ["merge_attn_states", "paged_mqa_logits_metadata"]
 
 # cubinet_merge_attn_states_args, packed in one go: ctypes would take a call for each field.
 _ARGS = struct.Struct("@Q3q8Q6q4i")
@@ -63,7 +62,7 @@ def merge_attn_states(output: Any, prefix_output: Any, prefix_lse: Any, suffix_o
                 "output_group_scales": output_group_scales}
     named += [item for item in optional.items() if item[1] is not None]
     lent: List[Any] = []  # held until the launch is in the stream
-    views, handle = _views(named, stream, lent)
+    views, handle = _operands.views("merge_attn_states", named, stream, lent, _WRITTEN)
     ue8m0 = bool(use_ue8m0_scales)
     key = (output_lse is None, output_scale is None, output_group_scales is None, ue8m0,
            *[view[1:] for view in views])
@@ -75,7 +74,7 @@ def merge_attn_states(output: Any, prefix_output: Any, prefix_lse: Any, suffix_o
     if shape[0] == 0 or shape[1] == 0:
         return
     firsts = [view[0] for view in views]
-    _check_overlap(named, firsts, lengths, written)
+    _operands.check_overlap(named, firsts, lengths, written)
     given = iter(firsts[5:])
     packed = _ARGS.pack(
         _ARGS.size, *shape, firsts[1], firsts[3], firsts[2], firsts[4], firsts[0],
@@ -83,29 +82,10 @@ def merge_attn_states(output: Any, prefix_output: Any, prefix_lse: Any, suffix_o
         0 if output_group_scales is None else next(given), *layout, context or 0,
         context is not None, dtype, ue8m0, bool(programmatic_dependent))
     at = runtime or _runtime._shared or _runtime.shared_runtime()
-    with _current(output, device, at):
+    with _operands.current(output, device, at):
         status = C.cubinet_merge_attn_states(at._alive(), packed, handle)
         if status:
             raise last_error(status)
-
-
-def _views(named: List[Tuple[str, Any]], stream: Any,
-           lent: List[Any]) -> Tuple[List[_tensors.View], int]:
-    """The views of all tensors, and the handle of the stream. lent: as _tensors.view says."""
-    torch = sys.modules.get("torch")
-    if torch is None or not all([isinstance(tensor, torch.Tensor) for _, tensor in named]):
-        handle = _tensors.current_stream(named) if stream is None else _streams.handle_of(stream)
-        return [_tensors.view(name, tensor, handle, lent, written=name in _WRITTEN)
-                for name, tensor in named], handle
-    if torch.is_grad_enabled():
-        for name, tensor in named:
-            if tensor.requires_grad:
-                raise ValueError(f"merge_attn_states has no gradient, but {name} requires one; call "
-                                 f"it under torch.no_grad(), or pass {name}.detach()")
-    views = [_tensors.torch_view(name, tensor) for name, tensor in named]
-    if stream is not None:
-        return views, _streams.handle_of(stream)
-    return views, _streams.torch_current(views[0][4])  # type: ignore[arg-type]
 
 
 class _Plan(NamedTuple):
@@ -133,7 +113,7 @@ def _keep_plan(key: Any, plan: _Plan) -> _Plan:
 
 def _make_plan(named: List[Tuple[str, Any]], views: List[_tensors.View], ue8m0: bool) -> _Plan:
     """Checks everything but addresses. Raises as merge_attn_states says."""
-    device = _common_device(named, views)
+    device = _operands.common_device(named, views)
     by_name = {name: view for (name, _), view in zip(named, views)}
     scale, scales = by_name.get("output_scale"), by_name.get("output_group_scales")
     tokens, heads, size, input_stride, output_stride = _check_outputs(
@@ -148,23 +128,9 @@ def _make_plan(named: List[Tuple[str, Any]], views: List[_tensors.View], ue8m0: 
     inputs = ((rows - 1) * input_stride + size) * BYTES[dtype]
     outputs = ((rows - 1) * output_stride + size) * BYTES[views[0][1]]
     lengths = [outputs, inputs, 4 * rows, inputs, 4 * rows]
-    lengths += [4 * _reach(shape, strides) for _, _, shape, strides, _ in views[5:]]
+    lengths += [4 * _operands.reach(shape, strides) for _, _, shape, strides, _ in views[5:]]
     return _Plan(device, (tokens, heads, size), (*groups, input_stride, output_stride), dtype,
                  lengths, [index for index, (name, _) in enumerate(named) if name in _WRITTEN])
-
-
-def _common_device(named: List[Tuple[str, Any]], views: List[_tensors.View]) -> Optional[int]:
-    """The device that all tensors tell, if any does."""
-    device = views[0][4]
-    first = 0
-    for index, tensor in enumerate(views):
-        if tensor[4] == device or tensor[4] is None:
-            continue
-        if device is not None:
-            raise ValueError(f"expected all tensors to be on the same device, but {named[first][0]} "
-                             f"is on cuda:{device} and {named[index][0]} on cuda:{tensor[4]}")
-        device, first = tensor[4], index
-    return device
 
 
 def _head_stride(name: str, shape: Tuple[int, ...], strides: Tuple[int, ...]) -> int:
@@ -272,45 +238,3 @@ def _context_tokens(count: Optional[int], num_tokens: int) -> Optional[int]:
         raise ValueError("expected prefill_tokens_with_context from 0 to num_tokens "
                          f"({num_tokens}), got {count}")
     return count
-
-
-def _check_overlap(named: List[Tuple[str, Any]], firsts: List[int], lengths: List[int],
-                   written: List[int]) -> None:
-    """Raises ValueError where a tensor that is written shares memory with another."""
-    for index in written:
-        first = firsts[index]
-        end = first + lengths[index]
-        for other, start in enumerate(firsts):
-            if start < end and first < start + lengths[other] and other != index:
-                raise ValueError(f"expected {named[index][0]} not to overlap another tensor, but "
-                                 f"it shares memory with {named[other][0]}; pass a buffer of its "
-                                 "own")
-
-
-def _reach(shape: Tuple[int, ...], strides: Tuple[int, ...]) -> int:
-    """Elements from the first to the last one."""
-    return 1 + sum([(extent - 1) * stride for extent, stride in zip(shape, strides)])
-
-
-def _current(output: Any, device: Optional[int], runtime: Runtime) -> ContextManager[Any]:
-    """Makes the tensors' device current as their library does it.
-
-    Raises ValueError where that library is unknown and another device is current.
-    """
-    if device is None:
-        return _NOTHING
-    torch, cupy = sys.modules.get("torch"), sys.modules.get("cupy")
-    if torch is not None and isinstance(output, torch.Tensor):
-        if torch.cuda.current_device() == device:
-            return _NOTHING
-        return torch.cuda.device(device)
-    if cupy is not None and isinstance(output, cupy.ndarray):
-        return cupy.cuda.Device(device)
-    current = runtime.current_device()
-    if current == device or (current is None and device == 0):
-        return _NOTHING
-    raise ValueError(f"the tensors are on cuda:{device}, but the current device is "
-                     f"{'none' if current is None else f'cuda:{current}'}; make it current first")
-
-
-_NOTHING: ContextManager[Any] = nullcontext()

@@ -69,7 +69,7 @@ void other_operands(std::vector<PagedMqaSabotage>& all) {
                      std::swap_ranges(first + 7 * dim, first + 8 * dim, first + 8 * dim);
                    });
                  }});
-  all.push_back({"a scale of a key is its neighbour's", [](PagedMqaTrial& trial) {
+  all.push_back({"a scale 5 % larger", [](PagedMqaTrial& trial) {
                    replace_inputs(trial, [&](PagedMqaInputs& inputs) {
                      const std::int32_t block =
                          inputs.table[static_cast<std::size_t>(trial.paged.table_stride())];
@@ -99,12 +99,12 @@ void other_operands(std::vector<PagedMqaSabotage>& all) {
 }
 
 void other_results(std::vector<PagedMqaSabotage>& all) {
-  all.push_back({"a score is 1 % of the row's largest off", [](PagedMqaTrial& trial) {
+  all.push_back({"a score is 2 % of the row's largest off", [](PagedMqaTrial& trial) {
                    double largest = 0;
                    for (std::int64_t p = 0; p < 200; ++p) {
                      largest = std::max(largest, std::fabs(load(trial, kRow, p)));
                    }
-                   store(trial, kRow, 100, load(trial, kRow, 100) + 0.01 * largest);
+                   store(trial, kRow, 100, load(trial, kRow, 100) + 0.02 * largest);
                  }});
   all.push_back({"every score is a little too large", [](PagedMqaTrial& trial) {
                    const double factor = trial.paged.type == f32 ? 1.002 : 1.01;
@@ -112,10 +112,12 @@ void other_results(std::vector<PagedMqaSabotage>& all) {
                      store(trial, kRow, p, load(trial, kRow, p) * factor);
                    }
                  }});
-  all.push_back({"two scores exchanged", [](PagedMqaTrial& trial) {
-                   const double first = load(trial, kRow, 64);
-                   store(trial, kRow, 64, load(trial, kRow, 65));
-                   store(trial, kRow, 65, first);
+  all.push_back({"the scores of two pages exchanged", [](PagedMqaTrial& trial) {
+                   for (std::int64_t p = 64; p < 128; ++p) {
+                     const double first = load(trial, kRow, p);
+                     store(trial, kRow, p, load(trial, kRow, p + 64));
+                     store(trial, kRow, p + 64, first);
+                   }
                  }});
   all.push_back({"the last score of a row not written",
                  [](PagedMqaTrial& trial) { unwrite(trial, kRow, 199); }});

@@ -139,7 +139,8 @@ __device__ __forceinline__ void mbarrier_wait_parity(Mbarrier* barrier, unsigned
   }
 }
 
-// The same where threads of other blocks arrive, or their copies land.
+// The same where threads of other blocks arrive. Copies that others issued need only the plain
+// form.
 __device__ __forceinline__ void mbarrier_wait_parity_cluster(Mbarrier* barrier,
                                                              unsigned int parity) {
   while (!mbarrier_try_wait_parity_cluster(barrier, parity)) {

@@ -9,6 +9,7 @@
 
 #include "gpu/runtime_fixture.hpp"
 #include "kernels/reference/element.hpp"
+#include "test_float8/params.h"
 
 namespace jit::test {
 namespace {
@@ -143,6 +144,44 @@ TEST_CASE("a wrong code is found", "[common][float8]") {
   CHECK(compare(values, codes).count == 0);
   codes.e5m2_integer[2] ^= 1U;
   CHECK(compare(values, codes).count == 1);
+}
+
+bool is_value(const FloatFormat& format, std::uint32_t code, float value) {
+  const double expected = reference::decode(format, code);
+  if (std::isnan(expected)) return std::isnan(value);
+  return std::bit_cast<std::uint32_t>(value) ==
+         std::bit_cast<std::uint32_t>(static_cast<float>(expected));
+}
+
+TEST_CASE("every pair of 8-bit codes becomes its values", "[common][float8]") {
+  RuntimeFixture fixture;
+  Driver& gpu = fixture.gpu();
+  constexpr std::uint32_t kPairs = 65536;
+  const auto poison = std::vector<float>(std::size_t{4} * kPairs, 0.1F);
+  const auto e4m3_values = DeviceBuffer::of<float>(gpu, poison);
+  const auto e5m2_values = DeviceBuffer::of<float>(gpu, poison);
+  const auto word_values = DeviceBuffer::of<float>(gpu, poison);
+  synchronize(gpu);
+  fixture.runtime()
+      .get_kernel("test_float8", {})
+      .launch({256}, {256}, nullptr,
+              cubinet::test_float8::Params{e4m3_values.as<float>(), e5m2_values.as<float>(),
+                                           word_values.as<float>()});
+  synchronize(gpu);
+  const auto e4m3 = e4m3_values.to_vector<float>();
+  const auto e5m2 = e5m2_values.to_vector<float>();
+  const auto word = word_values.to_vector<float>();
+  std::size_t wrong = 0;
+  for (std::uint32_t i = 0; i < kPairs; ++i) {
+    const std::array<std::uint32_t, 4> codes{i % 256, i / 256, i / 256, i % 256};
+    for (std::uint32_t k = 0; k < 4; ++k) {
+      bool right = is_value(reference::kE4M3Format, codes[k], word[4 * i + k]);
+      if (k < 2) right = right && is_value(reference::kE4M3Format, codes[k], e4m3[2 * i + k]);
+      if (k < 2) right = right && is_value(reference::kE5M2Format, codes[k], e5m2[2 * i + k]);
+      wrong += right ? 0U : 1U;
+    }
+  }
+  CHECK(wrong == 0);
 }
 
 }  // namespace

@@ -2,8 +2,11 @@ set(CUBINET_TESTS_GPU
   capture_test.cpp
   child_process.cpp
   common_16bit_test.cpp
+  common_barrier_test.cpp
   common_float8_test.cpp
   common_math_test.cpp
+  common_sync_test.cpp
+  common_wgmma_test.cpp
   context_test.cpp
   disk_test.cpp
   gpu.cpp
@@ -20,11 +23,6 @@ set(CUBINET_TESTS_GPU
   merge_plan.cpp
   merge_plan_test.cpp
   merge_refusal_test.cpp
-  mqa_tools.cpp
-  paged_mqa_case.cpp
-  paged_mqa_inputs.cpp
-  paged_mqa_plan.cpp
-  paged_mqa_sabotage.cpp
   restart_test.cpp
   test_templates.cpp
   threads_test.cpp

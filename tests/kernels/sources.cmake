@@ -1,10 +1,11 @@
 set(CUBINET_TESTS_KERNELS
+  device_library_test.cpp
   group_reference_test.cpp
   group_scale_test.cpp
   merge_attn_states_params_test.cpp
   merge_attn_states_refusal_test.cpp
   merge_emulation_test.cpp
   merge_tuning_test.cpp
-  mqa_judge_test.cpp
   mqa_reference_test.cpp
-  reference_test.cpp)
+  reference_test.cpp
+  swizzle_test.cpp)

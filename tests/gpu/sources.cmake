@@ -23,6 +23,11 @@ set(CUBINET_TESTS_GPU
   merge_plan.cpp
   merge_plan_test.cpp
   merge_refusal_test.cpp
+  mqa_tools.cpp
+  paged_mqa_case.cpp
+  paged_mqa_inputs.cpp
+  paged_mqa_plan.cpp
+  paged_mqa_sabotage.cpp
   restart_test.cpp
   test_templates.cpp
   threads_test.cpp

@@ -6,6 +6,7 @@ set(CUBINET_TESTS_KERNELS
   merge_attn_states_refusal_test.cpp
   merge_emulation_test.cpp
   merge_tuning_test.cpp
+  mqa_judge_test.cpp
   mqa_reference_test.cpp
   reference_test.cpp
   swizzle_test.cpp)

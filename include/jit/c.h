@@ -391,5 +391,6 @@ CUBINET_DEFINE_INIT(cubinet_warm_up_report)
 
 #include "jit/kernels/merge_attn_states.h"
 #include "jit/kernels/paged_mqa_logits_metadata.h"
+#include "jit/tensor_map.h"
 
 #endif /* CUBINET_JIT_C_H */

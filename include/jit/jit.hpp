@@ -10,6 +10,7 @@
 #include "jit/recording.hpp"    // IWYU pragma: export
 #include "jit/runtime.hpp"      // IWYU pragma: export
 #include "jit/stats.hpp"        // IWYU pragma: export
+#include "jit/tensor_map.hpp"   // IWYU pragma: export
 #include "jit/tuning.hpp"       // IWYU pragma: export
 #include "jit/value.hpp"        // IWYU pragma: export
 #include "jit/version.hpp"      // IWYU pragma: export

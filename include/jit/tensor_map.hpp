@@ -18,16 +18,17 @@ enum class L2Promotion : std::uint8_t { kNone, k64Bytes, k128Bytes, k256Bytes };
 enum class OutOfBounds : std::uint8_t { kZero, kNaN };
 
 // TensorMapSpec is a tensor in global memory and the box of it that one copy moves. Dimension 0 is
-// the innermost and contiguous.
+// the innermost and contiguous; entries of dimensions from `rank` on say nothing.
 //
-// Units: sizes and boxes in elements, strides in bytes.
+// Units: sizes and boxes in elements, strides in bytes; strides[i] is of dimension i + 1.
 // Requires, as the hardware does: rank 1 to 5; address a multiple of 16; sizes 1 to 2^32; strides
-// (of
-//         dimension 1 and up) multiples of 16, below 2^40; boxes 1 to 256 elements, in dimension 0
-//         a multiple of 16 bytes and no wider than the swizzle.
+//         multiples of 16, below 2^40; boxes 1 to 256 elements, in dimension 0 a multiple of 16
+//         bytes and no wider than the swizzle; element strides 1 to 8, in dimension 0 1.
+//         OutOfBounds::kNaN for f32, f16 and bf16 alone.
+// Source: CUDA driver API 13.0, "Tensor Map Object Management", cuTensorMapEncodeTiled.
 struct TensorMapSpec {
   static constexpr std::size_t kMaxRank = 5;
-  DType type = DType::kU8;  // 8-bit floats count as bytes
+  DType type = DType::kU8;  // 8-bit types all count as bytes
   std::uint32_t rank = 1;
   const void* address = nullptr;
   std::array<std::uint64_t, kMaxRank> sizes{};
@@ -49,9 +50,11 @@ struct alignas(64) TensorMapBits {
 // The tensor map of `spec`, encoded by the driver, or the one that was encoded for an equal spec
 // before: a map depends on nothing else and never goes stale.
 //
-// Errors: kInvalidArgument names the rule that is broken, its value and what to do; kNoDriver.
-// Threads: any. Cost: tens of nanoseconds for a spec met lately, else about a microsecond; no
-//         allocation either way.
+// Errors: kInvalidArgument names the rule that is broken, its value and what to do, and then the
+//         driver is not asked; kNoDriver; kDriver where it refuses all the same; kShuttingDown.
+// Threads: any. Cost: tens of nanoseconds for one of the last few hundred specs, else about a
+//         microsecond; no allocation but at a Runtime's first map. May be called while a stream is
+//         captured.
 JIT_EXPORT TensorMapBits make_tensor_map(Runtime& runtime, const TensorMapSpec& spec);
 JIT_EXPORT TensorMapBits make_tensor_map(const TensorMapSpec& spec);
 

@@ -6,4 +6,5 @@ set(CUBINET_SOURCES_C_ABI
     request.cpp
     runtime.cpp
     structs.cpp
+    tensor_map.cpp
     warm_up.cpp)

@@ -58,7 +58,13 @@ inline constexpr int kCudaFunctionMaxThreads = 0;  // CU_FUNC_ATTRIBUTE_*
 inline constexpr int kCudaFunctionSmemBytes = 1;
 inline constexpr int kCudaFunctionMaxDynamicSmem = 8;
 inline constexpr int kCudaFunctionLargeClusters = 14;
-inline constexpr int kCudaLaunchClusterDimension = 4;  // CU_LAUNCH_ATTRIBUTE_*
+inline constexpr int kCudaTensorMapU8 = 0;  // CU_TENSOR_MAP_DATA_TYPE_*
+inline constexpr int kCudaTensorMapI32 = 3;
+inline constexpr int kCudaTensorMapF16 = 6;
+inline constexpr int kCudaTensorMapF32 = 7;
+inline constexpr int kCudaTensorMapBF16 = 9;
+inline constexpr int kCudaTensorMapNotInterleaved = 0;  // CU_TENSOR_MAP_INTERLEAVE_NONE
+inline constexpr int kCudaLaunchClusterDimension = 4;   // CU_LAUNCH_ATTRIBUTE_*
 inline constexpr int kCudaLaunchProgrammatic = 6;
 
 union CudaLaunchValue {
@@ -121,6 +127,10 @@ struct CudaLaunchConfig {  // CUlaunchConfig
     Stream stream, void** arguments, void** extra)                                                \
   X(launch_ex, "cuLaunchKernelEx", const CudaLaunchConfig* config, CudaFunction function,         \
     void** arguments, void** extra)                                                               \
+  X(tensor_map_encode, "cuTensorMapEncodeTiled", void* map, int type, unsigned rank,              \
+    void* address, const std::uint64_t* sizes, const std::uint64_t* strides,                      \
+    const std::uint32_t* box, const std::uint32_t* element_strides, int interleave, int swizzle,  \
+    int promotion, int fill)                                                                      \
   X(occupancy, "cuOccupancyMaxActiveBlocksPerMultiprocessor", int* blocks, CudaFunction function, \
     int threads, std::size_t smem_bytes)                                                          \
   X(memory_info, "cuMemGetInfo_v2", std::size_t* free_bytes, std::size_t* total_bytes)            \

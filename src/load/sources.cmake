@@ -7,4 +7,6 @@ set(CUBINET_SOURCES_LOAD
   kernel.cpp
   load_kernel.cpp
   loaded_kernel.cpp
+  tensor_map.cpp
+  tensor_map_cache.cpp
 )

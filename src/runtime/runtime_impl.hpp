@@ -14,6 +14,7 @@
 #include "base/log.hpp"
 #include "jit/recording.hpp"
 #include "jit/runtime.hpp"
+#include "load/tensor_map_cache.hpp"
 #include "runtime/artifact_source.hpp"
 #include "runtime/churn_guard.hpp"
 #include "runtime/devices.hpp"
@@ -63,6 +64,7 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   TemplateRegistry& templates() noexcept { return templates_; }
   ArtifactSource& source() noexcept { return source_; }
   Devices& devices() noexcept { return devices_; }
+  TensorMapCache& tensor_maps() noexcept { return tensor_maps_; }
   TuningStore& tuning() noexcept { return tuning_; }
   // What requests with these constants resolve to on GPUs that code for `arch` is made for: on
   // `device`, or, where none is given, on any, with a tuning record or without; in these bucket
@@ -186,6 +188,7 @@ class __attribute__((visibility("hidden"))) Runtime::Impl {
   Trace trace_;  // before all that work, which may end a span last
   TemplateRegistry templates_;
   Devices devices_;  // before the kernels, which call its driver when they end
+  TensorMapCache tensor_maps_;
   MemoryTier memory_;
   RequestMemo memo_;
   ChurnGuard churn_;

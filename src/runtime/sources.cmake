@@ -27,6 +27,7 @@ set(CUBINET_SOURCES_RUNTIME
     statistics_recorder.cpp
     story.cpp
     template_registry.cpp
+    tensor_map.cpp
     tiers.cpp
     trace.cpp
     tune.cpp

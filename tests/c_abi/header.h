@@ -10,5 +10,6 @@ static inline size_t all_defaults(void) {
          cubinet_kernel_info_init().struct_bytes + cubinet_launch_config_init().struct_bytes +
          cubinet_warm_up_report_init().struct_bytes +
          cubinet_merge_attn_states_args_init().struct_bytes +
-         cubinet_paged_mqa_logits_metadata_args_init().struct_bytes;
+         cubinet_paged_mqa_logits_metadata_args_init().struct_bytes +
+         cubinet_tensor_map_spec_init().struct_bytes;
 }

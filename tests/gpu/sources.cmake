@@ -29,6 +29,7 @@ set(CUBINET_TESTS_GPU
   paged_mqa_plan.cpp
   paged_mqa_sabotage.cpp
   restart_test.cpp
+  tensor_map_test.cpp
   test_templates.cpp
   threads_test.cpp
   tune_test.cpp

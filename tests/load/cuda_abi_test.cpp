@@ -2,6 +2,9 @@
 #include "load/cuda_api.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <type_traits>
+
+#include "jit/tensor_map.hpp"
 
 #if __has_include("/usr/local/cuda/include/cuda.h")
 #define JIT_TEST_CUDA_HEADER 1
@@ -22,6 +25,39 @@ TEST_CASE("launch structures have the driver's layout") {
   STATIC_CHECK(sizeof(CudaLaunchAttribute) == sizeof(CUlaunchAttribute));
   STATIC_CHECK(offsetof(CudaLaunchAttribute, value) == offsetof(CUlaunchAttribute, value));
   STATIC_CHECK(sizeof(CudaDevicePointer) == sizeof(CUdeviceptr));
+}
+
+TEST_CASE("tensor maps are encoded as the driver declares it") {
+  using Declared = decltype(cuTensorMapEncodeTiled);
+  using Rows = decltype(CudaApi{}.tensor_map_encode);
+  // Enumerations of the header are ints here; all else is the same.
+  STATIC_CHECK(std::is_invocable_v<Declared, CUtensorMap*, CUtensorMapDataType, unsigned, void*,
+                                   const std::uint64_t*, const std::uint64_t*, const std::uint32_t*,
+                                   const std::uint32_t*, CUtensorMapInterleave, CUtensorMapSwizzle,
+                                   CUtensorMapL2promotion, CUtensorMapFloatOOBfill>);
+  STATIC_CHECK(std::is_invocable_v<Rows, CUtensorMap*, CUtensorMapDataType, unsigned, void*,
+                                   const std::uint64_t*, const std::uint64_t*, const std::uint32_t*,
+                                   const std::uint32_t*, CUtensorMapInterleave, CUtensorMapSwizzle,
+                                   CUtensorMapL2promotion, CUtensorMapFloatOOBfill>);
+  STATIC_CHECK(sizeof(CUtensorMapDataType) == sizeof(int));
+  STATIC_CHECK(sizeof(TensorMapBits) == sizeof(CUtensorMap));
+  STATIC_CHECK(alignof(TensorMapBits) == alignof(CUtensorMap));
+  CHECK(kCudaTensorMapU8 == CU_TENSOR_MAP_DATA_TYPE_UINT8);
+  CHECK(kCudaTensorMapI32 == CU_TENSOR_MAP_DATA_TYPE_INT32);
+  CHECK(kCudaTensorMapF16 == CU_TENSOR_MAP_DATA_TYPE_FLOAT16);
+  CHECK(kCudaTensorMapF32 == CU_TENSOR_MAP_DATA_TYPE_FLOAT32);
+  CHECK(kCudaTensorMapBF16 == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16);
+  CHECK(kCudaTensorMapNotInterleaved == CU_TENSOR_MAP_INTERLEAVE_NONE);
+  CHECK(static_cast<int>(Swizzle::kNone) == CU_TENSOR_MAP_SWIZZLE_NONE);
+  CHECK(static_cast<int>(Swizzle::k32Bytes) == CU_TENSOR_MAP_SWIZZLE_32B);
+  CHECK(static_cast<int>(Swizzle::k64Bytes) == CU_TENSOR_MAP_SWIZZLE_64B);
+  CHECK(static_cast<int>(Swizzle::k128Bytes) == CU_TENSOR_MAP_SWIZZLE_128B);
+  CHECK(static_cast<int>(L2Promotion::kNone) == CU_TENSOR_MAP_L2_PROMOTION_NONE);
+  CHECK(static_cast<int>(L2Promotion::k64Bytes) == CU_TENSOR_MAP_L2_PROMOTION_L2_64B);
+  CHECK(static_cast<int>(L2Promotion::k128Bytes) == CU_TENSOR_MAP_L2_PROMOTION_L2_128B);
+  CHECK(static_cast<int>(L2Promotion::k256Bytes) == CU_TENSOR_MAP_L2_PROMOTION_L2_256B);
+  CHECK(static_cast<int>(OutOfBounds::kZero) == CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  CHECK(static_cast<int>(OutOfBounds::kNaN) == CU_TENSOR_MAP_FLOAT_OOB_FILL_NAN_REQUEST_ZERO_FMA);
 }
 
 TEST_CASE("numbers are the driver's") {

@@ -6,4 +6,5 @@ set(CUBINET_TESTS_LOAD
   driver_test.cpp
   exit_test.cpp
   loaded_kernel_test.cpp
+  tensor_map_test.cpp
 )

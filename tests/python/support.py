@@ -28,7 +28,7 @@ def contiguous(shape):
 
 
 class Launch(ctypes.Structure):
-    _fields_ = [("symbol", ctypes.c_char * 160), ("params", ctypes.c_ubyte * 256),
+    _fields_ = [("symbol", ctypes.c_char * 160), ("params", ctypes.c_ubyte * 512),
                 ("params_bytes", ctypes.c_uint64), ("stream", ctypes.c_void_p),
                 ("grid", ctypes.c_uint32 * 3), ("block", ctypes.c_uint32 * 3),
                 ("cluster", ctypes.c_uint32 * 3), ("smem_bytes", ctypes.c_uint32),

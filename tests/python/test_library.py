@@ -14,7 +14,7 @@ from cubinet import _errors, _library
 from support import SOURCES
 
 HEADERS = [SOURCES / "include/jit" / name
-           for name in ("c_values.h", "c.h", "kernels/merge_attn_states.h",
+           for name in ("c_values.h", "c.h", "tensor_map.h", "kernels/merge_attn_states.h",
                         "kernels/paged_mqa_logits_metadata.h")]
 SCALARS = {"size_t": ctypes.c_size_t, "int32_t": ctypes.c_int32, "uint32_t": ctypes.c_uint32,
            "int64_t": ctypes.c_int64, "uint64_t": ctypes.c_uint64, "double": ctypes.c_double,
@@ -83,22 +83,24 @@ class Mirror(unittest.TestCase):
 
     def test_every_struct_has_the_fields_of_the_header(self):
         structs = re.findall(r"typedef struct (cubinet_\w+) \{(.*?)\} \1;", header(), re.DOTALL)
-        self.assertEqual(len(structs), 12)
+        self.assertEqual(len(structs), 14)
         enums = set(re.findall(r"typedef int32_t (cubinet_\w+);", header()))
         for name, body in structs:
             if name == "cubinet_dim3":
                 continue
             mirror = getattr(_library, "".join(
                 word.capitalize() for word in name[len("cubinet_"):].split("_")))
-            fields = re.findall(r"([\w* ]+?)\s*(\w+);", body)
+            body = re.sub(r"__attribute__\(\(.*?\)\)", "", body)
+            fields = re.findall(r"([\w* ]+?)\s*(\w+)(?:\[(\d+)\])?\s*;", body)
             self.assertEqual([field[0] for field in mirror._fields_],
-                             [field for _, field in fields], name)
-            for (kind, field), (_, mirrored) in zip(fields, mirror._fields_):
+                             [field for _, field, _ in fields], name)
+            for (kind, field, count), (_, mirrored) in zip(fields, mirror._fields_):
                 kind = kind.strip()
                 if "*" in kind or kind in ("cubinet_stream", "cubinet_log_function"):
                     self.assertEqual(ctypes.sizeof(mirrored), 8, f"{name}.{field}")
                 else:
                     expected = ctypes.c_int32 if kind in enums else SCALARS[kind]
+                    expected = expected * int(count) if count else expected
                     self.assertEqual(mirrored, expected, f"{name}.{field}")
 
     def test_every_number_is_the_headers(self):

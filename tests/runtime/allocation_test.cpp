@@ -76,6 +76,23 @@ TEST_CASE("a hit in memory takes no lock, allocates nothing and asks no environm
   CHECK(look_ups == 0);
 }
 
+TEST_CASE("a tensor map of a known spec takes no lock and allocates nothing") {
+  Scene scene;
+  Runtime runtime(scene.options);
+  TensorMapSpec spec;
+  spec.address = reinterpret_cast<const void*>(0x1000);
+  spec.sizes[0] = spec.box[0] = 128;
+  const TensorMapBits first = make_tensor_map(runtime, spec);
+  counting = true;
+  TensorMapBits again;
+  for (int i = 0; i < 64; ++i) again = make_tensor_map(runtime, spec);
+  counting = false;
+  CHECK(again.words == first.words);
+  CHECK(scene.fake.calls("cuTensorMapEncodeTiled") == 1);
+  CHECK(allocations == 0);
+  CHECK(locks == 0);
+}
+
 TEST_CASE("the counters of the case above do count") {
   counting = true;
   { const std::string text(100, 'x'); }

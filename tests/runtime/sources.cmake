@@ -31,6 +31,7 @@ set(CUBINET_TESTS_RUNTIME
     statistics_test.cpp
     story_test.cpp
     template_registry_test.cpp
+    tensor_map_test.cpp
     trace_test.cpp
     tune_test.cpp
     try_get_test.cpp

@@ -6,6 +6,7 @@ set(CUBINET_FAKE_CUDA
   fake_nvml.cpp
   fake_queries.cpp
   fake_state.cpp
+  fake_tensor_map.cpp
 )
 set(CUBINET_TESTS_SUPPORT
   fake_client.cpp

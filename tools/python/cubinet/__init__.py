@@ -44,6 +44,7 @@ from ._runtime import (
     try_get_kernel,
     warm_up,
 )
+from ._tensor_map import TensorMap, make_tensor_map
 from ._warm_up import KernelSpec, Prefetch, WarmUpReport
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "Runtime",
     "ShuttingDownError",
     "Stats",
+    "TensorMap",
     "UnknownTemplateError",
     "UnstableSignatureError",
     "UnsupportedArchError",
@@ -74,6 +76,7 @@ __all__ = [
     "add_templates",
     "get_kernel",
     "kernels",
+    "make_tensor_map",
     "precompile",
     "prefetch",
     "prefetch_all",

@@ -110,6 +110,19 @@ class PagedMqaLogitsMetadataArgs(Growing):
                 ("schedule", c_void_p), ("in_order", c_int32), ("reserved", c_int32)]
 
 
+class TensorMapSpec(Growing):
+    _fields_ = [("struct_bytes", c_size_t), ("address", c_void_p), ("sizes", c_uint64 * 5),
+                ("strides", c_uint64 * 4), ("box", c_uint32 * 5), ("element_strides", c_uint32 * 5),
+                ("rank", c_uint32), ("type", c_int32), ("swizzle", c_int32),
+                ("l2_promotion", c_int32), ("out_of_bounds", c_int32), ("reserved", c_int32)]
+
+
+class TensorMap(ctypes.Structure):
+    """What the driver makes of a tensor's description; see make_tensor_map."""
+
+    _fields_ = [("words", c_uint64 * 16)]
+
+
 # The result and the parameters of every function. Pointers to structs are void*: byref() and
 # ctypes.pointer() both pass, and nothing is checked twice.
 FUNCTIONS = {
@@ -146,6 +159,7 @@ FUNCTIONS = {
     "cubinet_kernel_launch": (c_int32, [c_void_p, c_void_p, c_void_p, c_size_t]),
     "cubinet_kernel_prepare": (c_int32, [c_void_p]),
     "cubinet_kernel_max_active_blocks": (c_int32, [c_void_p, c_int32, c_size_t, c_void_p]),
+    "cubinet_make_tensor_map": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "cubinet_merge_attn_states": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "cubinet_paged_mqa_logits_metadata": (c_int32, [c_void_p, c_void_p, c_void_p]),
 }

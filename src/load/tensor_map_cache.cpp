@@ -1,6 +1,5 @@
 #include "load/tensor_map_cache.hpp"
 
-#include <algorithm>
 #include <bit>
 #include <memory>
 #include <new>
@@ -35,19 +34,19 @@ TensorMapKey key_of(const TensorMapSpec& spec) noexcept {
   constexpr std::size_t kSizes = 2;
   constexpr std::size_t kStrides = kSizes + kMaxRank;
   constexpr std::size_t kBoxes = kStrides + kMaxRank - 1;
-  TensorMapKey key{};
+  TensorMapKey key;
   static_assert(kBoxes + kMaxRank == std::tuple_size_v<TensorMapKey>);
   key[0] = std::uint64_t{spec.rank} << 32 | static_cast<std::uint64_t>(spec.type) << 24 |
            static_cast<std::uint64_t>(spec.swizzle) << 16 |
            static_cast<std::uint64_t>(spec.l2_promotion) << 8 |
            static_cast<std::uint64_t>(spec.out_of_bounds);
   key[1] = std::bit_cast<std::uintptr_t>(spec.address);
-  const std::size_t rank = std::min<std::size_t>(spec.rank, kMaxRank);
-  for (std::size_t i = 0; i < rank; ++i) {
+  // Whole arrays, whatever the rank: that takes no branch.
+  for (std::size_t i = 0; i < kMaxRank; ++i) {
     key[kSizes + i] = spec.sizes[i];
-    if (i + 1 < rank) key[kStrides + i] = spec.strides[i];
     key[kBoxes + i] = std::uint64_t{spec.box[i]} << 32 | spec.element_strides[i];
   }
+  for (std::size_t i = 0; i + 1 < kMaxRank; ++i) key[kStrides + i] = spec.strides[i];
   return key;
 }
 

@@ -10,7 +10,7 @@
 
 namespace jit::inline v1 {
 
-// A spec as words: equal exactly if the specs say the same, whatever lies beyond their rank.
+// A spec as words: equal exactly if the specs are.
 using TensorMapKey = std::array<std::uint64_t, 16>;
 TensorMapKey key_of(const TensorMapSpec& spec) noexcept;
 

@@ -204,7 +204,7 @@ TEST_CASE("what the driver refuses all the same is told with the spec") {
         "CUDA_ERROR_INVALID_VALUE (made up)");
 }
 
-TEST_CASE("two specs have one key exactly if they say the same") {
+TEST_CASE("two specs have one key exactly if they are equal") {
   const std::vector<Change> changes{
       [](auto& s) { s.type = DType::kU8; },
       [](auto& s) { s.rank = 2; },
@@ -224,6 +224,10 @@ TEST_CASE("two specs have one key exactly if they say the same") {
       [](auto& s) { s.swizzle = Swizzle::kNone; },
       [](auto& s) { s.l2_promotion = L2Promotion::kNone; },
       [](auto& s) { s.out_of_bounds = OutOfBounds::kNaN; },
+      [](auto& s) { s.sizes[4] = 1; },
+      [](auto& s) { s.strides[3] = 16; },
+      [](auto& s) { s.box[4] = 1; },
+      [](auto& s) { s.element_strides[4] = 2; },
   };
   std::set<TensorMapKey> keys{key_of(pages())};
   for (const Change& change : changes) {
@@ -231,10 +235,6 @@ TEST_CASE("two specs have one key exactly if they say the same") {
     change(spec);
     CHECK(keys.insert(key_of(spec)).second);
   }
-  TensorMapSpec same = pages();
-  same.sizes[3] = same.strides[2] = 7;
-  same.box[4] = same.element_strides[3] = 9;
-  CHECK(key_of(same) == key_of(pages()));
 }
 
 // A key, and the map that belongs to it and to no other.
@@ -277,7 +277,7 @@ TEST_CASE("maps of a model's layers stay, whatever else comes between a few at a
   constexpr std::uint64_t kMaps = 200;
   for (std::uint64_t i = 0; i < kMaps; ++i) cache.keep(key_number(i * 65'536), map_number(i));
   std::uint64_t kept = 0;
-  for (std::uint64_t i = 0; i < kMaps; ++i) kept += cache.find(key_number(i * 65'536)) ? 1 : 0;
+  for (std::uint64_t i = 0; i < kMaps; ++i) kept += cache.find(key_number(i * 65'536)) ? 1U : 0U;
   CHECK(kept > kMaps * 9 / 10);
 }
 

@@ -90,7 +90,7 @@ class Mirror(unittest.TestCase):
                 continue
             mirror = getattr(_library, "".join(
                 word.capitalize() for word in name[len("cubinet_"):].split("_")))
-            body = re.sub(r"__attribute__\(\(.*?\)\)", "", body)
+            body = re.sub(r"__attribute__\(\(\w+\(\d+\)\)\)", "", body)
             fields = re.findall(r"([\w* ]+?)\s*(\w+)(?:\[(\d+)\])?\s*;", body)
             self.assertEqual([field[0] for field in mirror._fields_],
                              [field for _, field, _ in fields], name)

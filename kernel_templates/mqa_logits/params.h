@@ -17,7 +17,7 @@ namespace mqa_logits {
 struct Params {
   TensorMap keys;           // 2-D {d, n}, box {d, 64}, swizzle of d bytes
   TensorMap key_scales;     // 1-D {n} fp32, box {64}
-  TensorMap queries;        // 2-D {d, m * h}, box {d, kBlockQ * h}, swizzle of d bytes
+  TensorMap queries;        // 2-D {d, m * h}, box {d, h}, swizzle of d bytes
   const float* weights;     // [m, h]
   const int* starts;        // [m]
   const int* ends;          // [m]

@@ -17,7 +17,7 @@ namespace paged_mqa_logits {
 //         below ceil(length / kBlockKV) name pages, others are never read.
 struct Params {
   TensorMap keys;     // 3-D {d, kBlockKV, pages}, box {d, kBlockKV, 1}, swizzle of d bytes
-  TensorMap queries;  // 2-D {d, b * n * h}, box {d, kNextNAtom * h}, swizzle of d bytes
+  TensorMap queries;  // 2-D {d, b * n * h}, box {d, h}, swizzle of d bytes
   const unsigned char* pages;
   const float* weights;            // [b * n, h]
   const int* context_lens;         // [b, n]; below 0 counts as 0, beyond max_context_len as that

@@ -1,0 +1,46 @@
+// What paged_mqa_logits is compiled for.
+#pragma once
+
+#include "mqa_shared/shape.cuh"
+#include "paged_mqa_logits/params.h"
+
+namespace cubinet {
+namespace paged_mqa_logits {
+
+template <class Config>
+struct Shape : mqa::Groups<(Config::kNextN + Config::kNumNextNAtoms - 1) / Config::kNumNextNAtoms,
+                           Config::kNextNAtom, Config::kPadOddN> {
+  using Groups = mqa::Groups<(Config::kNextN + Config::kNumNextNAtoms - 1) / Config::kNumNextNAtoms,
+                             Config::kNextNAtom, Config::kPadOddN>;
+  using Logits = typename Config::LOGITS_TYPE;
+  using Output = mqa::OutputOf<Logits, false>;
+  static constexpr bool kHasBegins = false;
+  static constexpr int kHeads = Config::kNumHeads;
+  static constexpr int kHeadDim = Config::kHeadDim;
+  static constexpr int kPasses = Config::kNumNextNAtoms;
+  static constexpr int kMathWarpgroups = Config::kNumThreads / 128 - 1;
+  static constexpr int kMathRegisters = mqa::math_registers(kMathWarpgroups);
+  static constexpr int kLoadRegisters = mqa::load_registers(kMathWarpgroups);
+  static constexpr int kGroupBytes = Groups::kGroupTokens * kHeads * kHeadDim;
+  // Registers of a math thread: half of the columns of all products, or of one and the last; a
+  // quarter of a weight per head; some forty more.
+  static constexpr int kLimit = mqa::math_registers(kMathWarpgroups) - 36;
+  static constexpr bool kAllAtOnce = Groups::kComputedTokens * kHeads / 2 <= kLimit;
+  static constexpr int kProductTokens =
+      kAllAtOnce ? Groups::kComputedTokens : Groups::kGroupTokens + Groups::kLastGroupTokens;
+  static constexpr bool kHoldWeights =
+      kProductTokens * kHeads / 2 + Groups::kTokens * kHeads / 4 <= kLimit;
+  static constexpr mqa::Tile kTile{Groups::kComputedTokens, kHeads, kHeadDim,
+                                   kMathWarpgroups* Config::kNumStages, Config::kNumQueryStages};
+
+  static_assert(kMathWarpgroups >= 2 && kMathWarpgroups <= 4,
+                "kNumThreads must be 384, 512 or 640: one warpgroup loads, two to four score");
+  static_assert(kPasses <= Config::kNextN, "kNumNextNAtoms must not exceed kNextN");
+  static_assert(Groups::kGroupTokens * kHeads <= 256,
+                "kNextNAtom * kNumHeads must not exceed 256, the columns of one product");
+  static_assert(mqa::smem_bytes_of(kTile) <= 232448,
+                "kNumStages and kNumQueryStages need more shared memory than a block has");
+};
+
+}  // namespace paged_mqa_logits
+}  // namespace cubinet

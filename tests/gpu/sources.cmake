@@ -6,6 +6,7 @@ set(CUBINET_TESTS_GPU
   common_float8_test.cpp
   common_math_test.cpp
   common_sync_test.cpp
+  common_tma_test.cpp
   common_wgmma_test.cpp
   context_test.cpp
   disk_test.cpp
@@ -29,6 +30,7 @@ set(CUBINET_TESTS_GPU
   paged_mqa_plan.cpp
   paged_mqa_sabotage.cpp
   restart_test.cpp
+  tensor_box.cpp
   tensor_map_test.cpp
   test_templates.cpp
   threads_test.cpp

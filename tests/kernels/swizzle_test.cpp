@@ -6,6 +6,7 @@
 #include <set>
 
 #include "common/swizzle.cuh"
+#include "gpu/tensor_box.hpp"
 
 namespace jit::test {
 namespace {
@@ -130,6 +131,23 @@ TEMPLATE_TEST_CASE_SIG("a tile's offsets are all of its bytes, once", "[kernels]
     }
   }
   CHECK(seen.size() == 64 * kRowBytes);
+}
+
+// Where TMA puts a box, as the GPU tests of boxes have it, is where threads look for its elements.
+TEST_CASE("a tile is laid out as a box of its map's swizzle", "[kernels][swizzle]") {
+  for (std::size_t row = 0; row < 256; ++row) {
+    for (std::size_t byte = 0; byte < 128; ++byte) {
+      const auto r = static_cast<unsigned>(row);
+      const auto b = static_cast<unsigned>(byte);
+      REQUIRE(SwizzledTile<128>::offset(r, b) == swizzled(Swizzle::k128Bytes, 128 * row + byte));
+      if (byte >= 64) continue;
+      REQUIRE(SwizzledTile<64>::offset(r, b) == swizzled(Swizzle::k64Bytes, 64 * row + byte));
+      if (byte >= 32) continue;
+      REQUIRE(SwizzledTile<32>::offset(r, b) == swizzled(Swizzle::k32Bytes, 32 * row + byte));
+      if (byte >= 16) continue;
+      REQUIRE(SwizzledTile<16>::offset(r, b) == swizzled(Swizzle::kNone, 16 * row + byte));
+    }
+  }
 }
 
 // Eight neighbouring rows' chunks of one column are in all banks: what swizzling is for.

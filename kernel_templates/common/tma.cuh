@@ -46,6 +46,14 @@ __device__ __forceinline__ void prefetch_tensor_map(const TensorMap& map) {
 
 // ---- Loads of boxes ----
 
+__device__ __forceinline__ void tma_load_1d(void* smem, const TensorMap& map, Mbarrier* barrier,
+                                            CachePolicy policy, int c0) {
+  asm volatile(
+      "cp.async.bulk.tensor.1d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+      ".L2::cache_hint [%0], [%1, {%3}], [%2], %4;" ::"r"(shared_address(smem)),
+      "l"(&map), "r"(shared_address(barrier)), "r"(c0), "l"(detail::bits_of(policy))
+      : "memory");
+}
 __device__ __forceinline__ void tma_load_2d(void* smem, const TensorMap& map, Mbarrier* barrier,
                                             CachePolicy policy, int c0, int c1) {
   asm volatile(

@@ -10,10 +10,12 @@ namespace mqa_logits {
 // Params of one launch. m query tokens of h = kNumHeads heads of d = kHeadDim e4m3 elements, n
 // keys.
 //
-// Shapes: row i of logits: position p stands for key p, or key starts[i] + p with
-// COMPRESSED_LOGITS.
-//         Keys in [starts[i], ends[i]) are scored, both cut to [0, n]; other positions below
-//         logits_width are -inf with CLEAN_LOGITS, else left as they are.
+// Shapes: row i of logits: column p stands for key p, or for key starts[i] + p with
+//         COMPRESSED_LOGITS. Keys in [starts[i], ends[i]) are scored, both cut to [0, n], as far as
+//         they have a column below logits_width; other columns below it are -inf with CLEAN_LOGITS,
+//         else left as they are.
+// Requires: m, n and logits_width below 2^31 - 256; ceil(m / kBlockQ) * ceil(n / 256) below 2^31.
+//           Without keys (n = 0) their maps may be those of anything.
 struct Params {
   TensorMap keys;           // 2-D {d, n}, box {d, 64}, swizzle of d bytes
   TensorMap key_scales;     // 1-D {n} fp32, box {64}

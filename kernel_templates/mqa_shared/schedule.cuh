@@ -120,6 +120,9 @@ __device__ __forceinline__ Part load_part(const int* schedule, unsigned int work
 
 // ---- A block counts the splits of a batch ----
 
+// The lengths are a Lengths, or of any type that has a `batch` and a load_longest() of its own
+// beside it.
+//
 // Each warp looks after neighbouring requests, a group of 32 at a time, one per lane. They are read
 // once; only where a place is wanted, and a warp has more than it keeps, they are read again.
 
@@ -137,7 +140,8 @@ struct Share {
   unsigned int splits[kGroups];  // of the last requests read
 };
 
-__device__ __forceinline__ void load_groups(const Lengths& lengths, unsigned int begin,
+template <class Source>
+__device__ __forceinline__ void load_groups(const Source& lengths, unsigned int begin,
                                             Share& share) {
 #pragma unroll
   for (unsigned int i = 0; i < kGroups; ++i) {
@@ -163,8 +167,8 @@ __device__ __forceinline__ void synchronize() {
 // and
 //           the block's first warp calls it. warp_splits: shared memory, one per warp.
 // Sync: synchronize<kNumThreads>() once, after which warp_splits is being read.
-template <int kNumThreads>
-__device__ __forceinline__ Share count_splits(const Lengths& lengths, unsigned int* warp_splits) {
+template <int kNumThreads, class Source>
+__device__ __forceinline__ Share count_splits(const Source& lengths, unsigned int* warp_splits) {
   static_assert(kNumThreads % 32 == 0 && kNumThreads >= 32 && kNumThreads <= 1024,
                 "a block counts with whole warps, at most 32");
   constexpr unsigned int kWarps = kNumThreads / kLanes;
@@ -212,8 +216,8 @@ __device__ __forceinline__ unsigned int inclusive_sum(unsigned int value) {
 }
 
 // Calls visit(group) for each group of the warp's share that has splits, in order.
-template <class Visit>
-__device__ __forceinline__ void visit_groups(const Lengths& lengths, Share& share,
+template <class Source, class Visit>
+__device__ __forceinline__ void visit_groups(const Source& lengths, Share& share,
                                              const Visit& visit) {
   const bool read_again = share.end - share.begin > kGroups * kLanes;
   unsigned int before = share.first_split;
@@ -245,8 +249,8 @@ struct FindPartMemory {
 // Requires: as count_splits.
 // Sync: synchronize<kNumThreads>() twice; on return `memory` is still being read.
 // Cost: each block reads all lengths, once.
-template <int kNumThreads>
-__device__ __forceinline__ Part find_part(const Lengths& lengths, unsigned int worker,
+template <int kNumThreads, class Source>
+__device__ __forceinline__ Part find_part(const Source& lengths, unsigned int worker,
                                           unsigned int workers,
                                           FindPartMemory<kNumThreads>* memory) {
   Share share = count_splits<kNumThreads>(lengths, memory->warp_splits);

@@ -25,6 +25,9 @@ constexpr std::uint8_t kAttributeRequiredThreads = 0x10;
 constexpr std::uint8_t kAttributeParamInfo = 0x17;
 constexpr std::uint8_t kAttributeParamBytes = 0x19;
 constexpr std::uint8_t kAttributeParamInfo2 = 0x45;
+// Within the payload of either: 16-bit numbers.
+constexpr std::size_t kParamOrdinal = 4;
+constexpr std::size_t kParamOffset = 6;
 
 using Bytes = std::span<const std::byte>;
 
@@ -163,11 +166,19 @@ Arch arch_of(const Elf64_Ehdr& header, const Image& image) {
   return named && named->number() == flags.number() ? *named : flags;
 }
 
-void read_record(std::uint8_t attribute, std::uint16_t value, Bytes payload, CubinFacts& facts) {
+void read_record(std::uint8_t attribute, std::uint16_t value, Bytes payload, CubinFacts& facts,
+                 std::uint32_t& gap) {
   switch (attribute) {
     case kAttributeParamBytes: facts.params_bytes = value; break;
     case kAttributeParamInfo:
-    case kAttributeParamInfo2: ++facts.param_count; break;
+    case kAttributeParamInfo2:
+      ++facts.param_count;
+      if (payload.size() < 8) break;
+      // Parameters that are aligned to more than where they begin have a gap before them.
+      if (read<std::uint16_t>(payload, kParamOrdinal) == 0) {
+        gap = read<std::uint16_t>(payload, kParamOffset);
+      }
+      break;
     case kAttributeMaxThreads:
     case kAttributeRequiredThreads: {
       if (payload.size() < 12) break;
@@ -184,15 +195,17 @@ void read_record(std::uint8_t attribute, std::uint16_t value, Bytes payload, Cub
 
 // Returns: false if a record does not end inside the section.
 bool read_info(Bytes info, CubinFacts& facts) {
+  std::uint32_t gap = 0;
   while (info.size() >= 4) {
     const auto format = read<std::uint8_t>(info, 0);
     const auto attribute = read<std::uint8_t>(info, 1);
     const auto value = read<std::uint16_t>(info, 2);
     const std::size_t size = format == kSizedFormat ? value : 0;
     if (info.size() - 4 < size) return false;
-    read_record(attribute, value, info.subspan(4, size), facts);
+    read_record(attribute, value, info.subspan(4, size), facts, gap);
     info = info.subspan(4 + size);
   }
+  facts.params_bytes -= std::min(gap, facts.params_bytes);
   return info.empty();
 }
 

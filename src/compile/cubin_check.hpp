@@ -15,7 +15,7 @@ namespace jit::inline v1 {
 // CubinFacts is what a cubin says of one kernel. It needs no driver to say it.
 struct CubinFacts {
   Arch arch;
-  std::uint32_t params_bytes = 0;  // of all parameters together
+  std::uint32_t params_bytes = 0;  // from the first parameter to the end of the last
   std::uint32_t param_count = 0;
   std::uint32_t max_threads = 0;  // from launch bounds; 0 when unbounded
 };

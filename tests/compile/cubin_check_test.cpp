@@ -39,6 +39,24 @@ TEST_CASE("a cubin says what it is") {
   CHECK(check.facts->max_threads == 192);
 }
 
+TEST_CASE("parameters that are aligned to more than where they begin have their own size") {
+  for (const int align : {8, 16, 32, 64, 128}) {
+    for (const Arch arch : {Arch{8, 0, 0}, kSm90a}) {
+      CopyRequest copy;
+      const std::string alignment = "struct alignas(" + std::to_string(align) + ") Params {";
+      copy.header.replace(copy.header.find("struct Params {"), 15, alignment);
+      CompileRequest request = copy.get();
+      request.arch = arch;
+      const auto cubin = compiler_at_hand().compile(request).cubin;
+      const CubinCheck check = check_cubin(cubin, arch, "copy_kernel");
+      CAPTURE(align, arch.text(), check.reason);
+      REQUIRE(check);
+      const int expected = (24 + align - 1) / align * align;
+      CHECK(check.facts->params_bytes == static_cast<std::uint32_t>(expected));
+    }
+  }
+}
+
 TEST_CASE("every architecture that NVRTC knows is told from the others") {
   const CompilerRelease release = compiler_at_hand().location().id.release;
   const std::vector<Arch> archs = known_archs(release);

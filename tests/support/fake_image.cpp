@@ -19,17 +19,21 @@ T read(const void* code, std::size_t offset) {
   return value;
 }
 
-// Parameter bytes (EIATTR_CBANK_PARAM_SIZE) and threads (EIATTR_MAX_THREADS) of .nv.info.<kernel>.
+// Parameter bytes (EIATTR_CBANK_PARAM_SIZE, less the offset of the one parameter in
+// EIATTR_KPARAM_INFO) and threads (EIATTR_MAX_THREADS) of .nv.info.<kernel>.
 void read_info(const void* code, const Elf64_Shdr& section, FakeImage& image) {
+  std::uint32_t begin = 0;
   for (std::size_t offset = 0; offset + 4 <= section.sh_size;) {
     const std::size_t record = section.sh_offset + offset;
     const auto format = read<std::uint8_t>(code, record);
     const auto attribute = read<std::uint8_t>(code, record + 1);
     const auto value = read<std::uint16_t>(code, record + 2);
     if (attribute == 0x19) image.params_bytes = value;
+    if (attribute == 0x17 || attribute == 0x45) begin = read<std::uint16_t>(code, record + 10);
     if (attribute == 0x05) image.max_threads = read<std::uint32_t>(code, record + 4);
     offset += 4U + (format == 4 ? value : 0U);
   }
+  image.params_bytes -= begin;
 }
 
 char suffix_in(std::string_view note) {

@@ -29,7 +29,7 @@ class MqaPool {
   void write_weights(float* to, std::uint64_t first, std::size_t count) const;
 
  private:
-  static constexpr std::size_t kRows = std::size_t{1} << 13;
+  static constexpr std::size_t kRows = std::size_t{1} << 12;
   static constexpr std::size_t kWeights = std::size_t{1} << 16;
 
   std::size_t row_bytes_;

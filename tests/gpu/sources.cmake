@@ -24,6 +24,9 @@ set(CUBINET_TESTS_GPU
   merge_plan.cpp
   merge_plan_test.cpp
   merge_refusal_test.cpp
+  mqa_case.cpp
+  mqa_plan.cpp
+  mqa_sabotage.cpp
   mqa_tools.cpp
   paged_mqa_case.cpp
   paged_mqa_inputs.cpp

@@ -9,7 +9,7 @@
 #include <limits>
 #include <vector>
 
-#include "kernels/mqa_pool.hpp"
+#include "gpu/mqa_tools.hpp"
 #include "kernels/reference/element.hpp"
 #include "kernels/reference/mqa_logits.hpp"
 #include "kernels/reference/mqa_scores.hpp"
@@ -27,31 +27,38 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // How a kernel adds the products of one query row and one key.
 using Dot = std::function<double(const std::byte* query, const std::byte* key, std::int64_t dim)>;
 
-double code_value(std::byte code) {
-  static const std::vector<double> values = [] {
-    std::vector<double> made;
+// Of the 256 codes of e4m3.
+const std::array<double, 256>& code_values() {
+  static const std::array<double, 256> values = [] {
+    std::array<double, 256> made{};
     for (std::uint32_t i = 0; i < 256; ++i) {
-      made.push_back(reference::decode(reference::kE4M3Format, i));
+      made[i] = reference::decode(reference::kE4M3Format, i);
     }
     return made;
   }();
-  return values[std::to_integer<std::size_t>(code)];
+  return values;
+}
+
+double product(const std::array<double, 256>& values, std::byte query, std::byte key) {
+  return values[std::to_integer<std::size_t>(query)] * values[std::to_integer<std::size_t>(key)];
 }
 
 double exact_dot(const std::byte* query, const std::byte* key, std::int64_t dim) {
+  const auto& values = code_values();
   double sum = 0;
-  for (std::int64_t d = 0; d < dim; ++d) sum += code_value(query[d]) * code_value(key[d]);
+  for (std::int64_t d = 0; d < dim; ++d) sum += product(values, query[d], key[d]);
   return sum;
 }
 
 // 32 products and the sum so far are cut off 13 bits below the largest of them, then added.
 double tensor_core_dot(const std::byte* query, const std::byte* key, std::int64_t dim) {
+  const auto& values = code_values();
   double sum = 0;
   for (std::int64_t first = 0; first < dim; first += 32) {
     std::array<double, 33> terms{sum};
     for (std::size_t d = 0; d < 32; ++d) {
       const auto at = static_cast<std::size_t>(first) + d;
-      terms[d + 1] = code_value(query[at]) * code_value(key[at]);
+      terms[d + 1] = product(values, query[at], key[at]);
     }
     double largest = 0;
     for (const double term : terms) largest = std::max(largest, std::fabs(term));
@@ -78,7 +85,7 @@ struct Paged {
     problem.block_stride = block_kv * (dim + 4) + 48;
     problem.block_table_stride = 300 / block_kv + 3;
     problem.logits_stride = 320;
-    const MqaPool pool(dim, 7);
+    const MqaPool& pool = mqa_pool(dim);
     const std::int64_t rows = problem.batch * problem.next_n;
     query.resize(static_cast<std::size_t>(rows * heads * dim));
     weights.resize(static_cast<std::size_t>(rows * heads));

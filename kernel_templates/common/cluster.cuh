@@ -1,7 +1,7 @@
 // Blocks of a cluster: who they are, where they meet, where their shared memory lies.
 //
 // Arch: sm_90 and later. A launch without clusters has clusters of one block.
-// Source: PTX ISA 9.0, 10 "Special Registers", 9.7.14.4 "barrier.cluster", 9.7.9.23 "mapa".
+// Source: PTX ISA 9.0, 10 "Special Registers", 9.7.13.3 "barrier.cluster", 9.7.9.23 "mapa".
 #pragma once
 
 #include "common/shared.cuh"

@@ -12,7 +12,7 @@
 //        to those that saw the phase end; within the block, or with the cluster forms within the
 //        cluster.
 // Arch: sm_90 and later.
-// Source: PTX ISA 9.0, 9.7.14.15 "mbarrier".
+// Source: PTX ISA 9.0, 9.7.13.15 "mbarrier".
 #pragma once
 
 #include "common/cluster.cuh"
@@ -40,7 +40,7 @@ __device__ __forceinline__ void mbarrier_init(Mbarrier* barrier, unsigned int co
 }
 
 // Makes new barriers visible to asynchronous copies and to the cluster; once, after the last
-// mbarrier_init, by the thread that called it. Source: 9.7.13.4 "fence.mbarrier_init".
+// mbarrier_init, by the thread that called it. Source: 9.7.13.4 "membar / fence".
 __device__ __forceinline__ void fence_mbarrier_init() {
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 }

@@ -1,6 +1,6 @@
 // Addresses in shared memory, as PTX instructions take them.
 //
-// Source: PTX ISA 9.0, 5.1.6 "Shared State Space", 9.7.9.20 "cvta".
+// Source: PTX ISA 9.0, 5.1.7 "Shared State Space", 9.7.9.20 "cvta".
 #pragma once
 
 namespace cubinet {

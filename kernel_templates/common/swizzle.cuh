@@ -9,8 +9,8 @@
 //   chunk ^=     0  row/4 row/2  row    modulo the chunks of a row
 //   repeats    128   256   512  1024    bytes; a tile begins at a multiple of it
 //
-// Source: PTX ISA 9.0, 5.5.7 "Swizzling Modes", 9.7.15.5.1 "Register Fragments and Shared Memory
-//         Matrix Layouts" of wgmma, 9.7.15.5.1.2 "Matrix Descriptor Format".
+// Source: PTX ISA 9.0, 5.5.7 "Swizzling Modes", 9.7.15.5.1.2 "Shared Memory Matrix Layout",
+//         9.7.15.5.1.2.2 "Matrix Descriptor Format".
 #pragma once
 
 #include "common/shared.cuh"

@@ -10,7 +10,7 @@ namespace cubinet {
 
 // Asynchronous copies and wgmma reach memory another way (proxy) than loads and stores do. What
 // threads wrote is seen by them only after the writers' fence, and a barrier if others wrote too.
-// Source: 9.7.13.4 "fence.proxy.async", 8.6 "Proxy-preserved base causality order".
+// Source: 9.7.13.4 "membar / fence".
 
 // For shared memory of this block.
 __device__ __forceinline__ void fence_proxy_async_shared() {
@@ -54,7 +54,7 @@ __device__ __forceinline__ void register_release() {
 //
 // Requires: all threads of a warp call it together; `threads` is a multiple of 32 and the same for
 //           all that meet. Order: as __syncthreads, among those that meet.
-// Source: 9.7.14.1 "bar{.cta}".
+// Source: 9.7.13.1 "bar, barrier".
 template <int ID>
 __device__ __forceinline__ void named_barrier_sync(unsigned int threads) {
   static_assert(ID >= 1 && ID <= 15, "a named barrier is 1 to 15: 0 is that of __syncthreads");
@@ -77,7 +77,7 @@ __device__ __forceinline__ void named_barrier_arrive(unsigned int id, unsigned i
 // ---- One of a warp ----
 
 // True in one lane of the warp, always the same one. Requires: all lanes call it together.
-// Source: 9.7.14.12 "elect.sync".
+// Source: 9.7.13.14 "elect.sync".
 __device__ __forceinline__ bool elect_one() {
   unsigned int elected;
   asm volatile(

@@ -13,8 +13,7 @@
 //        done: fence_proxy_async_shared() first. Stores read what threads wrote only after that
 //        fence, and a barrier of the writers.
 // Arch: sm_90 and later.
-// Source: PTX ISA 9.0, 9.7.9.25 "Data Movement and Conversion Instructions: Asynchronous copy",
-//         with cp.async.bulk (9.7.9.25.4) and cp.async.bulk.tensor (9.7.9.25.5).
+// Source: PTX ISA 9.0, 9.7.9.25.4 "Bulk copy", 9.7.9.27 "Tensor copy", 5.5 "Tensors".
 #pragma once
 
 #include "common/mbarrier.cuh"

@@ -8,8 +8,9 @@
 //   4) + j
 //
 // Requires: as common/wgmma.cuh says. Arch: sm_90a.
-// Numerics: products are exact; sums are fp32, rounded towards zero.
-// Source: PTX ISA 9.0, 9.7.15.5.2 "wgmma.mma_async", 9.7.15.5.1.1 "Register Fragments": .m64nNk16.
+// Numerics: products are exact; sums have about the precision of fp32, but are cut off, not
+// rounded. Source: PTX ISA 9.0, 9.7.15.5.2 "wgmma.mma_async", 9.7.15.5.1.1 "Register Fragments":
+// .m64nNk16.
 #pragma once
 
 #include "common/wgmma.cuh"

@@ -7,6 +7,7 @@ set(CUBINET_SOURCES_KERNELS
     reference/element.cpp
     reference/merge_attn_states.cpp
     reference/mqa_logits.cpp
+    reference/mqa_schedule.cpp
     reference/mqa_scores.cpp
     tuning_problems.cpp
     workers.cpp)

@@ -14,7 +14,8 @@ from pathlib import Path
 import cubinet
 
 SOURCES = Path(__file__).resolve().parents[2]
-SIZES = {"float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1, "uint8": 1, "float64": 8}
+SIZES = {"float32": 4, "float16": 2, "bfloat16": 2, "float8_e4m3fn": 1, "uint8": 1, "float64": 8,
+         "int32": 4}
 
 _addresses = itertools.count(0x7000_0000_0000, 1 << 32)
 
@@ -89,7 +90,7 @@ class InterfaceTensor(Tensor):
     """Speaks __cuda_array_interface__."""
 
     TYPESTR = {"float32": "<f4", "float16": "<f2", "uint8": "|u1", "float64": "<f8",
-               "bfloat16": "<V2", "float8_e4m3fn": "|V1"}
+               "int32": "<i4", "bfloat16": "<V2", "float8_e4m3fn": "|V1"}
 
     @property
     def dtype(self):
@@ -112,7 +113,8 @@ class DlpackTensor(Tensor):
     """Speaks __dlpack__, as a producer does that is written in C; counts what becomes of it."""
 
     CODES = {"float32": (2, 32), "float16": (2, 16), "bfloat16": (4, 16),
-             "float8_e4m3fn": (10, 8), "uint8": (1, 8), "float64": (2, 64)}
+             "float8_e4m3fn": (10, 8), "uint8": (1, 8), "float64": (2, 64),
+             "int32": (0, 32)}
 
     def __init__(self, *shape, device_type=2, **more):
         super().__init__(*shape, **more)

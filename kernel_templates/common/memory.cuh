@@ -82,10 +82,6 @@ __device__ __forceinline__ void store_float(float* address, float value) {
   asm volatile("st.global.f32 [%0], %1;" ::"l"(address), "f"(value) : "memory");
 }
 
-__device__ __forceinline__ void store_2_bytes(void* address, unsigned short value) {
-  asm volatile("st.global.b16 [%0], %1;" ::"l"(address), "h"(value) : "memory");
-}
-
 // ---- Order between grids ----
 
 // Waits until the grids this one depends on have ended and their writes are visible. Returns at

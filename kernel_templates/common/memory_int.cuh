@@ -1,5 +1,5 @@
-// Loads from and stores to global memory of single 32-bit integers. As common/memory.cuh: 4-byte
-// aligned, in program order among all volatile accesses, never by the non-coherent path.
+// Loads from and stores to global memory of single integers. As common/memory.cuh: aligned to their
+// size, in program order among all volatile accesses, never by the non-coherent path.
 //
 // Source: PTX ISA 9.0, 9.7.9.8 "ld", 9.7.9.12 "st".
 #pragma once
@@ -21,6 +21,10 @@ __device__ __forceinline__ int load_int(const int* address, bool active) {
 
 __device__ __forceinline__ void store_int(int* address, int value) {
   asm volatile("st.global.b32 [%0], %1;" ::"l"(address), "r"(value) : "memory");
+}
+
+__device__ __forceinline__ void store_2_bytes(void* address, unsigned short value) {
+  asm volatile("st.global.b16 [%0], %1;" ::"l"(address), "h"(value) : "memory");
 }
 
 }  // namespace cubinet

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/memory.cuh"
+#include "common/memory_int.cuh"
 #include "common/types.cuh"
 #include "mqa_shared/tile.h"
 

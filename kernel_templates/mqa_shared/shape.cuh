@@ -34,12 +34,14 @@ struct OutputOf {
 // Registers per thread once the warpgroups have parted (setmaxnreg), by math warpgroups. A block
 // shares out only what it entered with: 65,536 over its threads, rounded down to a multiple of 8
 // each. With more the launch would wait for ever.
-constexpr int math_registers(int math_warpgroups) {
+JIT_HOST_DEVICE constexpr int math_registers(int math_warpgroups) {
   return math_warpgroups >= 4 ? 112 : math_warpgroups == 3 ? 160 : 232;
 }
-constexpr int load_registers(int math_warpgroups) { return math_warpgroups == 2 ? 40 : 32; }
+JIT_HOST_DEVICE constexpr int load_registers(int math_warpgroups) {
+  return math_warpgroups == 2 ? 40 : 32;
+}
 
-constexpr int smaller(int a, int b) { return a < b ? a : b; }
+JIT_HOST_DEVICE constexpr int smaller(int a, int b) { return a < b ? a : b; }
 
 // Tokens of a work item are scored in groups, one product each.
 template <int TOKENS, int GROUP_TOKENS, bool PAD_LAST_GROUP>

@@ -3,6 +3,13 @@
 
 #include "mqa_shared/split.h"
 
+// NVRTC takes no function without an execution space, a host compiler none with one.
+#ifdef __CUDACC__
+#define JIT_HOST_DEVICE __host__ __device__
+#else
+#define JIT_HOST_DEVICE
+#endif
+
 namespace cubinet {
 namespace mqa {
 
@@ -31,21 +38,21 @@ struct Tile {
   int query_stages;  // kNumQueryStages: work items in flight
 };
 
-constexpr int round_up(int value, int to) { return (value + to - 1) / to * to; }
+JIT_HOST_DEVICE constexpr int round_up(int value, int to) { return (value + to - 1) / to * to; }
 
 // Units: bytes.
-constexpr int key_bytes(const Tile& tile) { return kTileTokens * tile.head_dim; }
-constexpr int scale_bytes() { return kTileTokens * 4; }
-constexpr int query_bytes(const Tile& tile) {
+JIT_HOST_DEVICE constexpr int key_bytes(const Tile& tile) { return kTileTokens * tile.head_dim; }
+JIT_HOST_DEVICE constexpr int scale_bytes() { return kTileTokens * 4; }
+JIT_HOST_DEVICE constexpr int query_bytes(const Tile& tile) {
   return round_up(tile.tokens * tile.num_heads * tile.head_dim, kAlignment);
 }
-constexpr int weight_bytes(const Tile& tile) {
+JIT_HOST_DEVICE constexpr int weight_bytes(const Tile& tile) {
   return round_up(tile.tokens * tile.num_heads * 4, 128);
 }
 
 // Dynamic shared memory of a block, in this order: queries, keys, scales, weights, work, barriers;
 // the first of them aligned to kAlignment.
-constexpr int smem_bytes_of(const Tile& tile) {
+JIT_HOST_DEVICE constexpr int smem_bytes_of(const Tile& tile) {
   return kAlignment +
          tile.query_stages *
              (query_bytes(tile) + weight_bytes(tile) + static_cast<int>(sizeof(Work))) +

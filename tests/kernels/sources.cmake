@@ -7,6 +7,7 @@ set(CUBINET_TESTS_KERNELS
   merge_emulation_test.cpp
   merge_tuning_test.cpp
   mqa_judge_test.cpp
+  mqa_logits_division_test.cpp
   mqa_logits_judge_test.cpp
   mqa_reference_test.cpp
   paged_mqa_metadata_refusal_test.cpp

@@ -1,0 +1,31 @@
+// What more of CUDA a kernel needs on the host that is divided over a grid: its size, the smaller
+// and the larger of two numbers, and that of a warp's.
+#pragma once
+
+#include <algorithm>
+
+#include "block.hpp"
+
+namespace jit::test {
+
+inline Index& grid_size() {
+  static thread_local Index size;
+  return size;
+}
+
+}  // namespace jit::test
+
+#define gridDim (::jit::test::grid_size())
+
+inline int min(int a, int b) { return a < b ? a : b; }
+inline int max(int a, int b) { return a < b ? b : a; }
+inline unsigned int min(unsigned int a, unsigned int b) { return a < b ? a : b; }
+inline unsigned int max(unsigned int a, unsigned int b) { return a < b ? b : a; }
+inline unsigned int __reduce_min_sync(unsigned int mask, unsigned int value) {
+  const auto& values = ::jit::test::exchange_of_all(mask, value);
+  return *std::min_element(values.begin(), values.end());
+}
+inline unsigned int __reduce_max_sync(unsigned int mask, unsigned int value) {
+  const auto& values = ::jit::test::exchange_of_all(mask, value);
+  return *std::max_element(values.begin(), values.end());
+}

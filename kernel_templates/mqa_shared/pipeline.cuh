@@ -41,8 +41,13 @@ struct Memory {
 
   unsigned char* base;  // aligned to kAlignment
 
-  __device__ __forceinline__ explicit Memory(unsigned char* dynamic)
-      : base(dynamic + (kAlignment - shared_address(dynamic) % kAlignment) % kAlignment) {}
+  __device__ __forceinline__ explicit Memory(unsigned char* dynamic) {
+    unsigned int address = shared_address(dynamic);
+    address += (kAlignment - address % kAlignment) % kAlignment;
+    // Else the address is found out again at every tile.
+    asm volatile("" : "+r"(address));
+    base = static_cast<unsigned char*>(__cvta_shared_to_generic(address));
+  }
 
   __device__ __forceinline__ unsigned char* queries(int stage) const {
     return base + stage * kQueryBytes;

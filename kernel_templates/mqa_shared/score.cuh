@@ -83,8 +83,7 @@ struct Tokens {
 template <class Shape, int TOKENS>
 __device__ __forceinline__ void begin_product(float (&d)[TOKENS * Shape::kHeads / 2],
                                               unsigned long long keys, const void* queries) {
-  using Layout = SwizzledTile<Shape::kHeadDim>;
-  const unsigned long long columns = Layout::descriptor(queries);
+  const unsigned long long columns = SwizzledTile<Shape::kHeadDim>::descriptor(queries);
 #pragma unroll
   for (int k = 0; k < Shape::kHeadDim; k += 32) {
     wgmma_e4m3_ss<TOKENS * Shape::kHeads>(d, advance_k(keys, k), advance_k(columns, k), k != 0);
@@ -169,14 +168,22 @@ __device__ __forceinline__ void finish_whole_groups(Accumulators<Shape>& d, floa
   }
 }
 
-// Scores the keys in `stage`, of which this thread stores row `row`, the key at `position`, and
-// gives the stage back as soon as its memory has been read.
+// The tile that is scored: where it lies and what this thread stores of it.
+struct TilePlace {
+  int stage;
+  int row;
+  int position;
+};
+
+// Scores one tile and gives its stage back as soon as its memory has been read.
 template <class Shape>
-__device__ __forceinline__ void score_tile(const Memory<Shape>& memory, int stage,
+__device__ __forceinline__ void score_tile(const Memory<Shape>& memory,
                                            const unsigned char* queries,
-                                           const Tokens<Shape>& tokens, int row, int position) {
+                                           const Tokens<Shape>& tokens, const TilePlace& tile) {
   constexpr int kFirstOfLast = (Shape::kGroups - 1) * Shape::kGroupTokens;
-  const unsigned long long keys = SwizzledTile<Shape::kHeadDim>::descriptor(memory.keys(stage));
+  const unsigned long long keys =
+      SwizzledTile<Shape::kHeadDim>::descriptor(memory.keys(tile.stage));
+  const unsigned char* const last_queries = queries + (Shape::kGroups - 1) * Shape::kGroupBytes;
   Accumulators<Shape> d;
   float sums[Shape::kTokens];
   if constexpr (Shape::kAllAtOnce) {
@@ -186,26 +193,24 @@ __device__ __forceinline__ void score_tile(const Memory<Shape>& memory, int stag
       begin_product<Shape, Shape::kGroupTokens>(d.whole[group], keys,
                                                 queries + group * Shape::kGroupBytes);
     }
-    begin_product<Shape, Shape::kLastGroupTokens>(
-        d.last, keys, queries + (Shape::kGroups - 1) * Shape::kGroupBytes);
+    begin_product<Shape, Shape::kLastGroupTokens>(d.last, keys, last_queries);
   }
-  const float half_scale = 0.5f * memory.scales(stage)[row];
+  const float half_scale = 0.5f * memory.scales(tile.stage)[tile.row];
   finish_whole_groups<Shape, 0>(d, sums, tokens, keys, queries);
   if constexpr (!Shape::kAllAtOnce) {
     wgmma_fence();
-    begin_product<Shape, Shape::kLastGroupTokens>(
-        d.last, keys, queries + (Shape::kGroups - 1) * Shape::kGroupBytes);
+    begin_product<Shape, Shape::kLastGroupTokens>(d.last, keys, last_queries);
   }
   wgmma_wait_group<0>();
-  if (threadIdx.x % 32 == 0) mbarrier_arrive(memory.key_empty(stage));
+  if (threadIdx.x % 32 == 0) mbarrier_arrive(memory.key_empty(tile.stage));
   sum_heads<Shape, Shape::kTokens - kFirstOfLast, Shape::kLastGroupTokens>(sums, d.last, tokens,
                                                                            kFirstOfLast);
-  store_scores<Shape>(tokens, sums, half_scale, position);
+  store_scores<Shape>(tokens, sums, half_scale, tile.position);
 }
 
-// Scores every tile of this warpgroup, one of `kMathWarpgroups` that take turns, until there is no
-// more work. Requires: `warpgroup` is warp_uniform, so that stages and descriptors stay in uniform
-// registers.
+// Scores every tile of this warpgroup, one of `kMathWarpgroups` that share the tiles out in turns,
+// until there is no more work. Requires: `warpgroup` is warp_uniform, so that stages and
+// descriptors stay in uniform registers.
 template <class Shape>
 __device__ __forceinline__ void score_all(const Memory<Shape>& memory, int warpgroup,
                                           const typename Shape::Output& output) {
@@ -225,8 +230,8 @@ __device__ __forceinline__ void score_all(const Memory<Shape>& memory, int warpg
       const int first = work.tile * kTileTokens + row;
       for (; next < count; next += Shape::kMathWarpgroups) {
         mbarrier_wait_parity(memory.key_full(keys.stage), keys.parity);
-        score_tile<Shape>(memory, keys.stage, memory.queries(queries.stage), tokens, row,
-                          first + next * kTileTokens);
+        score_tile<Shape>(memory, memory.queries(queries.stage), tokens,
+                          TilePlace{keys.stage, row, first + next * kTileTokens});
         keys.advance(Shape::kMathWarpgroups);
       }
     }

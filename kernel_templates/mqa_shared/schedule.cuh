@@ -128,9 +128,10 @@ __device__ __forceinline__ Part load_part(const int* schedule, unsigned int work
 
 constexpr unsigned int kLanes = 32;
 constexpr unsigned int kAllLanes = 0xFFFFFFFFu;
-constexpr unsigned int kGroups = 4;  // read at a time, and kept
 
-// Requests [begin, end) of the calling warp, and where their splits lie among all.
+// Requests [begin, end) of the calling warp, and where their splits lie among all. kGroups are read
+// at a time, and kept.
+template <unsigned int kGroups>
 struct Share {
   unsigned int begin;
   unsigned int end;
@@ -140,9 +141,13 @@ struct Share {
   unsigned int splits[kGroups];  // of the last requests read
 };
 
-template <class Source>
+// A warp that is alone has more to keep.
+template <int kNumThreads>
+constexpr unsigned int kGroupsOf = kNumThreads == kLanes ? 8 : 4;
+
+template <unsigned int kGroups, class Source>
 __device__ __forceinline__ void load_groups(const Source& lengths, unsigned int begin,
-                                            Share& share) {
+                                            Share<kGroups>& share) {
 #pragma unroll
   for (unsigned int i = 0; i < kGroups; ++i) {
     share.splits[i] = 0;
@@ -163,12 +168,12 @@ __device__ __forceinline__ void synchronize() {
   }
 }
 
-// Requires: all threads of the block call it, kNumThreads in one dimension; or kNumThreads is 32
-// and
-//           the block's first warp calls it. warp_splits: shared memory, one per warp.
+// Requires: all threads of the block call it, kNumThreads in one dimension; or kNumThreads is 32,
+//           and its first warp. warp_splits: shared memory, one per warp.
 // Sync: synchronize<kNumThreads>() once, after which warp_splits is being read.
 template <int kNumThreads, class Source>
-__device__ __forceinline__ Share count_splits(const Source& lengths, unsigned int* warp_splits) {
+__device__ __forceinline__ Share<kGroupsOf<kNumThreads>> count_splits(const Source& lengths,
+                                                                      unsigned int* warp_splits) {
   static_assert(kNumThreads % 32 == 0 && kNumThreads >= 32 && kNumThreads <= 1024,
                 "a block counts with whole warps, at most 32");
   constexpr unsigned int kWarps = kNumThreads / kLanes;
@@ -176,7 +181,8 @@ __device__ __forceinline__ Share count_splits(const Source& lengths, unsigned in
   const unsigned int lane = threadIdx.x % kLanes;
   const unsigned int groups = (lengths.batch + kNumThreads - 1) / kNumThreads;
   const unsigned int begin = warp * groups * kLanes;
-  Share share;
+  constexpr unsigned int kGroups = kGroupsOf<kNumThreads>;
+  Share<kGroups> share;
   share.begin = begin < lengths.batch ? begin : lengths.batch;
   share.end =
       lengths.batch - share.begin < groups * kLanes ? lengths.batch : begin + groups * kLanes;
@@ -215,21 +221,27 @@ __device__ __forceinline__ unsigned int inclusive_sum(unsigned int value) {
   return value;
 }
 
-// Calls visit(group) for each group of the warp's share that has splits, in order.
-template <class Source, class Visit>
-__device__ __forceinline__ void visit_groups(const Source& lengths, Share& share,
+// Calls visit(group), in order, for each group of the warp's share that holds a split where a place
+// is wanted. wants(begin, end) says so of splits [begin, end), the same in all lanes; from `until`
+// on there are none.
+template <unsigned int kGroups, class Source, class Wants, class Visit>
+__device__ __forceinline__ void visit_groups(const Source& lengths, Share<kGroups>& share,
+                                             unsigned int until, const Wants& wants,
                                              const Visit& visit) {
   const bool read_again = share.end - share.begin > kGroups * kLanes;
-  unsigned int before = share.first_split;
+  unsigned int begin = share.first_split;
   unsigned int turn = 0;
 #pragma unroll 1
-  for (unsigned int first = share.begin; first < share.end; first += kLanes, ++turn) {
+  for (unsigned int first = share.begin; first < share.end && begin < until;
+       first += kLanes, ++turn) {
     if (read_again && turn % kGroups == 0) load_groups(lengths, first, share);
     const unsigned int splits = share.splits[0];
-    const unsigned int end = before + inclusive_sum(splits);
-    const unsigned int group_end = __shfl_sync(kAllLanes, end, kLanes - 1);
-    if (group_end != before) visit(Group{first, end - splits, end, group_end});
-    before = group_end;
+    const unsigned int end = begin + __reduce_add_sync(kAllLanes, splits);
+    if (wants(begin, end)) {
+      const unsigned int mine = begin + inclusive_sum(splits);
+      visit(Group{first, mine - splits, mine, end});
+    }
+    begin = end;
 #pragma unroll
     for (unsigned int i = 1; i < kGroups; ++i) share.splits[i - 1] = share.splits[i];
   }
@@ -253,16 +265,18 @@ template <int kNumThreads, class Source>
 __device__ __forceinline__ Part find_part(const Source& lengths, unsigned int worker,
                                           unsigned int workers,
                                           FindPartMemory<kNumThreads>* memory) {
-  Share share = count_splits<kNumThreads>(lengths, memory->warp_splits);
+  auto share = count_splits<kNumThreads>(lengths, memory->warp_splits);
   const Division division = divide_splits(share.total, workers);
   const unsigned int first = first_split(division, worker);
   const unsigned int end = first_split(division, worker + 1);
   const auto holds = [](unsigned int split, unsigned int from, unsigned int to) {
     return from <= split && split < to;
   };
-  if (holds(first, share.first_split, share.end_split) ||
-      holds(end, share.first_split, share.end_split)) {
-    visit_groups(lengths, share, [&](const Group& group) {
+  const auto wants = [&](unsigned int from, unsigned int to) {
+    return holds(first, from, to) || holds(end, from, to);
+  };
+  if (wants(share.first_split, share.end_split)) {
+    visit_groups(lengths, share, end + 1, wants, [&](const Group& group) {
       const unsigned int request = group.first_request + threadIdx.x % kLanes;
       if (holds(first, group.begin, group.end)) {
         memory->part.first_request = request;

@@ -59,10 +59,13 @@ __device__ __forceinline__ void run(const Params& params) {
   __shared__ unsigned int warp_splits[Config::THREADS / schedule::kLanes];
   const schedule::Lengths lengths{params.context_lens, params.batch, params.next_n,
                                   params.max_context_len};
-  schedule::Share share = schedule::count_splits<Config::THREADS>(lengths, warp_splits);
+  auto share = schedule::count_splits<Config::THREADS>(lengths, warp_splits);
   const schedule::Division division = schedule::divide_splits(share.total, params.num_workers);
   unsigned int worker = schedule::first_worker(division, share.first_split);
-  schedule::visit_groups(lengths, share, [&](const schedule::Group& group) {
+  const auto wants = [&](unsigned int, unsigned int end) {
+    return schedule::first_split(division, worker) < end;
+  };
+  schedule::visit_groups(lengths, share, share.total, wants, [&](const schedule::Group& group) {
     worker = store_workers(params, division, group, worker);
   });
   // No request holds the end of all: the last entry, and in a batch without splits every one.

@@ -87,26 +87,6 @@ __device__ __forceinline__ SplitRange range_of(const Part& part, unsigned int re
 
 // ---- From memory ----
 
-// The longest of a request's tokens. Requires: request < batch, or not active: then 0.
-__device__ __forceinline__ unsigned int load_longest(const Lengths& lengths, unsigned int request,
-                                                     bool active) {
-  constexpr unsigned int kInFlight = 4;
-  const int* const row =
-      lengths.context_lens + static_cast<unsigned long long>(request) * lengths.next_n;
-  int longest = 0;
-#pragma unroll 1
-  for (unsigned int token = 0; token < lengths.next_n; token += kInFlight) {
-    int length[kInFlight];
-#pragma unroll
-    for (unsigned int i = 0; i < kInFlight; ++i) {
-      length[i] = load_int(row + token + i, active && token + i < lengths.next_n);
-    }
-#pragma unroll
-    for (const int value : length) longest = value > longest ? value : longest;
-  }
-  return length_of(longest, lengths.max_context_len);
-}
-
 // The part of `worker` in a schedule [W + 1, 2].
 __device__ __forceinline__ Part load_part(const int* schedule, unsigned int worker) {
   const int* const entry = schedule + 2ull * worker;
@@ -120,8 +100,8 @@ __device__ __forceinline__ Part load_part(const int* schedule, unsigned int work
 
 // ---- A block counts the splits of a batch ----
 
-// The lengths are a Lengths, or of any type that has a `batch` and a load_longest() of its own
-// beside it.
+// The lengths are a Lengths, or of any type that has a `batch` and, beside it, a
+// load_longest(lengths, request, active) of its own: the keys of a request, or 0 if not active.
 //
 // Each warp looks after neighbouring requests, a group of 32 at a time, one per lane. They are read
 // once; only where a place is wanted, and a warp has more than it keeps, they are read again.
@@ -145,16 +125,59 @@ struct Share {
 template <int kNumThreads>
 constexpr unsigned int kGroupsOf = kNumThreads == kLanes ? 8 : 4;
 
+// The splits of kCount groups from request `begin` on. No branch lies between the loads: all of
+// them are in flight together.
+template <unsigned int kCount, unsigned int kGroups, class Source>
+__device__ __forceinline__ void load_some(const Source& lengths, unsigned int begin,
+                                          Share<kGroups>& share) {
+#pragma unroll
+  for (unsigned int i = 0; i < kCount; ++i) {
+    const unsigned int request = begin + i * kLanes + threadIdx.x % kLanes;
+    share.splits[i] = splits_of(load_longest(lengths, request, request < share.end));
+  }
+}
+
+template <unsigned int kCount, unsigned int kGroups>
+__device__ __forceinline__ void load_some(const Lengths& lengths, unsigned int begin,
+                                          Share<kGroups>& share) {
+  constexpr unsigned int kTokens = 4;  // at a time
+  const unsigned int mine = begin + threadIdx.x % kLanes;
+  const unsigned long long next_n = lengths.next_n;
+  const int* const row = lengths.context_lens + mine * next_n;
+  int longest[kCount] = {};
+#pragma unroll 1
+  for (unsigned int token = 0; token < lengths.next_n; token += kTokens) {
+    int length[kCount][kTokens];
+#pragma unroll
+    for (unsigned int i = 0; i < kCount * kTokens; ++i) {
+      const unsigned int group = i / kTokens;
+      const unsigned int at = token + i % kTokens;
+      length[group][i % kTokens] =
+          load_int(row + group * kLanes * next_n + at,
+                   mine + group * kLanes < share.end && at < lengths.next_n);
+    }
+#pragma unroll
+    for (unsigned int i = 0; i < kCount * kTokens; ++i) {
+      int& most = longest[i / kTokens];
+      const int value = length[i / kTokens][i % kTokens];
+      most = value > most ? value : most;
+    }
+  }
+#pragma unroll
+  for (unsigned int i = 0; i < kCount; ++i) {
+    share.splits[i] = splits_of(length_of(longest[i], lengths.max_context_len));
+  }
+}
+
 template <unsigned int kGroups, class Source>
 __device__ __forceinline__ void load_groups(const Source& lengths, unsigned int begin,
                                             Share<kGroups>& share) {
+  if (share.end - begin > kLanes) {
+    load_some<kGroups>(lengths, begin, share);
+  } else {
 #pragma unroll
-  for (unsigned int i = 0; i < kGroups; ++i) {
-    share.splits[i] = 0;
-    const unsigned int group = begin + i * kLanes;
-    if (group >= share.end) continue;
-    const unsigned int request = group + threadIdx.x % kLanes;
-    share.splits[i] = splits_of(load_longest(lengths, request, request < share.end));
+    for (unsigned int i = 1; i < kGroups; ++i) share.splits[i] = 0;
+    load_some<1>(lengths, begin, share);
   }
 }
 

@@ -121,7 +121,8 @@ struct Share {
   unsigned int splits[kGroups];  // of the last requests read
 };
 
-// A warp that is alone has more to keep.
+// How many groups, unless a caller says so: a warp that is alone has more to keep. Fewer are less
+// code.
 template <int kNumThreads>
 constexpr unsigned int kGroupsOf = kNumThreads == kLanes ? 8 : 4;
 
@@ -172,7 +173,7 @@ __device__ __forceinline__ void load_some(const Lengths& lengths, unsigned int b
 template <unsigned int kGroups, class Source>
 __device__ __forceinline__ void load_groups(const Source& lengths, unsigned int begin,
                                             Share<kGroups>& share) {
-  if (share.end - begin > kLanes) {
+  if (kGroups > 1 && share.end - begin > kLanes) {
     load_some<kGroups>(lengths, begin, share);
   } else {
 #pragma unroll
@@ -194,9 +195,9 @@ __device__ __forceinline__ void synchronize() {
 // Requires: all threads of the block call it, kNumThreads in one dimension; or kNumThreads is 32,
 //           and its first warp. warp_splits: shared memory, one per warp.
 // Sync: synchronize<kNumThreads>() once, after which warp_splits is being read.
-template <int kNumThreads, class Source>
-__device__ __forceinline__ Share<kGroupsOf<kNumThreads>> count_splits(const Source& lengths,
-                                                                      unsigned int* warp_splits) {
+template <int kNumThreads, unsigned int kGroups = kGroupsOf<kNumThreads>, class Source>
+__device__ __forceinline__ Share<kGroups> count_splits(const Source& lengths,
+                                                       unsigned int* warp_splits) {
   static_assert(kNumThreads % 32 == 0 && kNumThreads >= 32 && kNumThreads <= 1024,
                 "a block counts with whole warps, at most 32");
   constexpr unsigned int kWarps = kNumThreads / kLanes;
@@ -204,7 +205,6 @@ __device__ __forceinline__ Share<kGroupsOf<kNumThreads>> count_splits(const Sour
   const unsigned int lane = threadIdx.x % kLanes;
   const unsigned int groups = (lengths.batch + kNumThreads - 1) / kNumThreads;
   const unsigned int begin = warp * groups * kLanes;
-  constexpr unsigned int kGroups = kGroupsOf<kNumThreads>;
   Share<kGroups> share;
   share.begin = begin < lengths.batch ? begin : lengths.batch;
   share.end =
@@ -284,11 +284,11 @@ struct FindPartMemory {
 // Requires: as count_splits.
 // Sync: synchronize<kNumThreads>() twice; on return `memory` is still being read.
 // Cost: each block reads all lengths, once.
-template <int kNumThreads, class Source>
+template <int kNumThreads, unsigned int kGroups = kGroupsOf<kNumThreads>, class Source>
 __device__ __forceinline__ Part find_part(const Source& lengths, unsigned int worker,
                                           unsigned int workers,
                                           FindPartMemory<kNumThreads>* memory) {
-  auto share = count_splits<kNumThreads>(lengths, memory->warp_splits);
+  auto share = count_splits<kNumThreads, kGroups>(lengths, memory->warp_splits);
   const Division division = divide_splits(share.total, workers);
   const unsigned int first = first_split(division, worker);
   const unsigned int end = first_split(division, worker + 1);

@@ -70,7 +70,7 @@ std::string run_scheduler(const ScheduleCase& given) {
 }
 
 // What each of these workers finds by itself, by all threads of its block.
-template <int kThreads>
+template <int kThreads, unsigned kGroups = schedule::kGroupsOf<kThreads>>
 std::string run_find_part(const ScheduleCase& given, std::span<const std::int64_t> workers) {
   const auto lens = guarded(given.context_lens, std::numeric_limits<std::int32_t>::max());
   const schedule::Lengths lengths = lengths_of(given, lens);
@@ -80,8 +80,8 @@ std::string run_find_part(const ScheduleCase& given, std::span<const std::int64_
     std::vector<schedule::Part> found(kThreads);
     Block::run(kThreads, [&] {
       found[threadIdx.x] =
-          schedule::find_part<kThreads>(lengths, static_cast<unsigned>(worker),
-                                        static_cast<unsigned>(given.num_workers), &memory);
+          schedule::find_part<kThreads, kGroups>(lengths, static_cast<unsigned>(worker),
+                                                 static_cast<unsigned>(given.num_workers), &memory);
     });
     const auto* const at = expected.data() + worker * 2;
     for (const schedule::Part& part : found) {
@@ -128,6 +128,7 @@ TEST_CASE("a block without a schedule finds the part that the scheduler would gi
     const std::array<std::int64_t, 3> workers{0, given.num_workers / 2, given.num_workers - 1};
     CHECK(run_find_part<96>(given, workers) == "");
     CHECK(run_find_part<32>(given, workers) == "");
+    CHECK(run_find_part<64, 1>(given, workers) == "");
   }
 }
 

@@ -39,7 +39,7 @@ __device__ __forceinline__ void run(const Params& params) {
   const TokenGroups<Config> groups{params,
                                    (params.num_tokens + Config::kBlockQ - 1) / Config::kBlockQ};
   const mqa::schedule::Part part =
-      mqa::schedule::find_part<Config::kNumThreads>(groups, blockIdx.x, gridDim.x, &part_memory);
+      mqa::schedule::find_part<Config::kNumThreads, 1>(groups, blockIdx.x, gridDim.x, &part_memory);
   const int warpgroup = warp_uniform(static_cast<int>(threadIdx.x / 128));
   if (warpgroup == 0) {
     register_release<S::kLoadRegisters>();

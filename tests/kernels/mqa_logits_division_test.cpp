@@ -114,7 +114,7 @@ class LoadingBlock {
     Block::run(64, [&] {
       const device::TokenGroups<C> groups{params_,
                                           (params_.num_tokens + C::kBlockQ - 1) / C::kBlockQ};
-      const auto part = cubinet::mqa::schedule::find_part<64>(groups, worker, workers, &part_);
+      const auto part = cubinet::mqa::schedule::find_part<64, 1>(groups, worker, workers, &part_);
       if (threadIdx.x < 32) device::Loader<C>{params_, memory_}.load_all(part);
     });
     cubinet::LoadWatch::current() = nullptr;

@@ -100,7 +100,9 @@ class LoadingBlock {
  public:
   using S = device::Shape<C>;
   explicit LoadingBlock(const device::Params& params)
-      : params_(params), bytes_(cubinet::mqa::smem_bytes_of(S::kTile)), memory_(bytes_.data()) {
+      : params_(params),
+        bytes_(cubinet::mqa::smem_bytes_of(S::kTile)),
+        memory_(shared_memory() = bytes_.data()) {
     memory_.init_barriers();
     watch_.arrived = [this](Mbarrier* barrier, unsigned bytes) { arrived(barrier, bytes); };
     watch_.loaded = [this](const void* map, int c0, int c1, void* smem, Mbarrier* barrier) {

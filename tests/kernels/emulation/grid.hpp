@@ -3,6 +3,8 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
+#include <cstdint>
 
 #include "block.hpp"
 
@@ -13,10 +15,21 @@ inline Index& grid_size() {
   return size;
 }
 
+// Where dynamic shared memory begins: its addresses on the device are 32 bits of those here.
+inline unsigned char*& shared_memory() {
+  static thread_local unsigned char* memory = nullptr;
+  return memory;
+}
+
 }  // namespace jit::test
 
 #define gridDim (::jit::test::grid_size())
 
+inline void* __cvta_shared_to_generic(unsigned long address) {
+  unsigned char* const begin = ::jit::test::shared_memory();
+  const auto low = static_cast<unsigned int>(std::bit_cast<std::uintptr_t>(begin));
+  return begin + (static_cast<unsigned int>(address) - low);
+}
 inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a < b ? b : a; }
 inline unsigned int min(unsigned int a, unsigned int b) { return a < b ? a : b; }

@@ -34,6 +34,8 @@ set(CUBINET_TESTS_GPU
   paged_mqa_sabotage.cpp
   restart_test.cpp
   tensor_box.cpp
+  schedule_case.cpp
+  schedule_test.cpp
   tensor_map_test.cpp
   test_templates.cpp
   threads_test.cpp

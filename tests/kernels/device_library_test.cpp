@@ -30,8 +30,8 @@ void check_columns(const char* name, std::int64_t first, std::int64_t step) {
 
 TEST_CASE("the device library compiles", "[kernels][common]") {
   Compiling precompile;
-  for (const char* const name :
-       {"test_bulk", "test_mbarrier", "test_cluster", "test_sync", "test_warp", "test_float8"}) {
+  for (const char* const name : {"test_bulk", "test_mbarrier", "test_cluster", "test_sync",
+                                 "test_warp", "test_late_copy", "test_float8"}) {
     CAPTURE(name);
     CHECK(precompile(name, {}).cubin_bytes > 0);
   }
@@ -50,6 +50,17 @@ TEST_CASE("warpgroup products of some N neither spill nor wait", "[kernels][comm
 TEST_CASE("warpgroup products of every N neither spill nor wait", "[kernels][common][slow]") {
   check_columns("test_wgmma_e4m3", 8, 8);
   check_columns("test_wgmma_bf16", 8, 8);
+}
+
+TEST_CASE("the scheduler compiles for any number of threads without spills",
+          "[kernels][schedule]") {
+  Compiling precompile;
+  for (const std::int64_t threads : {32, 1024}) {
+    CAPTURE(threads);
+    const std::vector<Constant> constants{{"THREADS", threads}};
+    CHECK(precompile("paged_mqa_logits_metadata", constants).spill_bytes == 0);
+  }
+  CHECK(precompile("test_find_part", {{"THREADS", 1024}}).spill_bytes == 0);
 }
 
 // Had the assembler dropped setmaxnreg, so many values would spill.

@@ -37,7 +37,8 @@ struct Shape : mqa::Groups<Config::kBlockQ, Config::kBlockQ, false> {
                 "kBlockQ * kNumHeads must not exceed 256, the columns of one product");
   static_assert(Config::kBlockQ * kHeads / 2 <= kLimit,
                 "kBlockQ * kNumHeads columns need more registers than kNumThreads threads have");
-  static_assert(mqa::smem_bytes_of(kTile) <= 232448,
+  // Beside it a block has what find_part takes.
+  static_assert(mqa::smem_bytes_of(kTile) + 128 <= 232448,
                 "kNumStages and kNumQueryStages need more shared memory than a block has");
 };
 

@@ -14,7 +14,6 @@ struct Shape : mqa::Groups<Config::kBlockQ, Config::kBlockQ, false> {
   using Logits = typename Config::LOGITS_TYPE;
   using Output = mqa::OutputOf<Logits, Config::COMPRESSED_LOGITS>;
   static constexpr bool kHasBegins = true;
-  static constexpr bool kTakeTurns = false;
   static constexpr int kHeads = Config::kNumHeads;
   static constexpr int kHeadDim = Config::kHeadDim;
   static constexpr int kMathWarpgroups = Config::kNumThreads / 128 - 1;
@@ -24,7 +23,6 @@ struct Shape : mqa::Groups<Config::kBlockQ, Config::kBlockQ, false> {
   // Registers of a math thread: half of the product's columns, a quarter of a weight per head, and
   // some forty more.
   static constexpr int kLimit = kMathRegisters - 36;
-  static constexpr bool kAllAtOnce = true;
   static constexpr bool kHoldWeights =
       Config::kBlockQ * kHeads / 2 + Config::kBlockQ * kHeads / 4 <= kLimit;
   static constexpr mqa::Tile kTile{Config::kBlockQ, kHeads, kHeadDim,

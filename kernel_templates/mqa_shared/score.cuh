@@ -36,7 +36,7 @@ struct Tokens {
   float2 held[kHeldTokens][Shape::kHeads / 8];
   const float2* weights;
   // Of the tokens whose scores this thread stores: 2 * pair + (lane / 2) % 2.
-  typename Shape::Logits* logits[kPairs];  // where position 0 lies
+  typename Shape::Logits* logits;  // column 0 of the first one
   int begins[kPairs];
   int ends[kPairs];
 
@@ -70,10 +70,10 @@ struct Tokens {
       const bool mine = token < kTokens;
       begins[pair] = mine && Shape::kHasBegins ? work.begins[token] : 0;
       ends[pair] = mine ? work.ends[token] : 0;
-      logits[pair] = output.row(work.row + token, begins[pair]);
-      // Else the multiplication is done again at every store.
-      asm volatile("" : "+l"(logits[pair]));
     }
+    logits = output.row(work.row + (lane / 2) % 2);
+    // Else the multiplication is done again at every store.
+    asm volatile("" : "+l"(logits));
   }
 };
 
@@ -119,7 +119,8 @@ __device__ __forceinline__ void sum_heads(float* sums, const float (&d)[WIDTH * 
 // The last step of the sums, over bit 1 of the lane, and the store of what lies in the range of its
 // token.
 template <class Shape>
-__device__ __forceinline__ void store_scores(const Tokens<Shape>& tokens,
+__device__ __forceinline__ void store_scores(const typename Shape::Output& output,
+                                             const Tokens<Shape>& tokens,
                                              const float (&sums)[Shape::kTokens], float half_scale,
                                              int position) {
   const bool second = (threadIdx.x / 2) % 2 != 0;
@@ -131,42 +132,47 @@ __device__ __forceinline__ void store_scores(const Tokens<Shape>& tokens,
     const float score = half_scale * ((second ? other : mine) + received);
     const bool begun = !Shape::kHasBegins || position >= tokens.begins[pair];
     if (begun && position < tokens.ends[pair]) {
-      Shape::Output::store(tokens.logits[pair] + position, score);
+      output.store(tokens.logits + 2 * pair * output.stride, position, tokens.begins[pair], score);
     }
   }
 }
 
 // ---- A tile, and all tiles ----
 
-// The accumulators of all products of a tile: those of whole groups and that of the last one. Where
-// they do not fit side by side, whole groups take turns in one.
+// The products of a tile, one per group of tokens, side by side in registers. All are begun at
+// once; the heads of one are summed while the next ones run.
 template <class Shape>
-struct Accumulators {
+struct Products {
   static constexpr int kWhole = Shape::kGroups - 1;
-  static constexpr int kSideBySide = Shape::kAllAtOnce ? kWhole : 1;
-  float whole[kSideBySide > 0 ? kSideBySide : 1][Shape::kGroupTokens * Shape::kHeads / 2];
+  float whole[kWhole > 0 ? kWhole : 1][Shape::kGroupTokens * Shape::kHeads / 2];
   float last[Shape::kLastGroupTokens * Shape::kHeads / 2];
-};
 
-// Waits for the products from GROUP on, one after the other, and sums their heads. `queries` is
-// null unless the groups take turns: then GROUP's product is begun here.
-template <class Shape, int GROUP>
-__device__ __forceinline__ void finish_whole_groups(Accumulators<Shape>& d, float* sums,
-                                                    const Tokens<Shape>& tokens,
-                                                    unsigned long long keys,
-                                                    const unsigned char* queries) {
-  if constexpr (GROUP < Shape::kGroups - 1) {
-    constexpr int kTokens = Shape::kGroupTokens;
-    constexpr int kPlace = Shape::kAllAtOnce ? GROUP : 0;
-    if constexpr (!Shape::kAllAtOnce) {
-      wgmma_fence();
-      begin_product<Shape, kTokens>(d.whole[0], keys, queries + GROUP * Shape::kGroupBytes);
+  __device__ __forceinline__ void begin(unsigned long long keys, const unsigned char* queries) {
+    wgmma_fence();
+#pragma unroll
+    for (int group = 0; group < kWhole; ++group) {
+      begin_product<Shape, Shape::kGroupTokens>(whole[group], keys,
+                                                queries + group * Shape::kGroupBytes);
     }
-    wgmma_wait_group<Shape::kAllAtOnce ? Shape::kGroups - 1 - GROUP : 0>();
-    sum_heads<Shape, kTokens, kTokens>(sums, d.whole[kPlace], tokens, GROUP * kTokens);
-    finish_whole_groups<Shape, GROUP + 1>(d, sums, tokens, keys, queries);
+    begin_product<Shape, Shape::kLastGroupTokens>(last, keys,
+                                                  queries + kWhole * Shape::kGroupBytes);
   }
-}
+  // Waits for the groups from GROUP on, one after the other, but for the last one.
+  template <int GROUP = 0>
+  __device__ __forceinline__ void finish_whole(float* sums, const Tokens<Shape>& tokens) const {
+    if constexpr (GROUP < kWhole) {
+      wgmma_wait_group<kWhole - GROUP>();
+      sum_heads<Shape, Shape::kGroupTokens, Shape::kGroupTokens>(sums, whole[GROUP], tokens,
+                                                                 GROUP * Shape::kGroupTokens);
+      finish_whole<GROUP + 1>(sums, tokens);
+    }
+  }
+  // Requires: it has been waited for.
+  __device__ __forceinline__ void finish_last(float* sums, const Tokens<Shape>& tokens) const {
+    constexpr int kFirst = kWhole * Shape::kGroupTokens;
+    sum_heads<Shape, Shape::kTokens - kFirst, Shape::kLastGroupTokens>(sums, last, tokens, kFirst);
+  }
+};
 
 // The tile that is scored: where it lies and what this thread stores of it.
 struct TilePlace {
@@ -178,34 +184,18 @@ struct TilePlace {
 // Scores one tile and gives its stage back as soon as its memory has been read.
 template <class Shape>
 __device__ __forceinline__ void score_tile(const Memory<Shape>& memory,
+                                           const typename Shape::Output& output,
                                            const unsigned char* queries,
                                            const Tokens<Shape>& tokens, const TilePlace& tile) {
-  constexpr int kFirstOfLast = (Shape::kGroups - 1) * Shape::kGroupTokens;
-  const unsigned long long keys =
-      SwizzledTile<Shape::kHeadDim>::descriptor(memory.keys(tile.stage));
-  const unsigned char* const last_queries = queries + (Shape::kGroups - 1) * Shape::kGroupBytes;
-  Accumulators<Shape> d;
+  Products<Shape> products;
   float sums[Shape::kTokens];
-  if constexpr (Shape::kAllAtOnce) {
-    wgmma_fence();
-#pragma unroll
-    for (int group = 0; group + 1 < Shape::kGroups; ++group) {
-      begin_product<Shape, Shape::kGroupTokens>(d.whole[group], keys,
-                                                queries + group * Shape::kGroupBytes);
-    }
-    begin_product<Shape, Shape::kLastGroupTokens>(d.last, keys, last_queries);
-  }
+  products.begin(SwizzledTile<Shape::kHeadDim>::descriptor(memory.keys(tile.stage)), queries);
   const float half_scale = 0.5f * memory.scales(tile.stage)[tile.row];
-  finish_whole_groups<Shape, 0>(d, sums, tokens, keys, queries);
-  if constexpr (!Shape::kAllAtOnce) {
-    wgmma_fence();
-    begin_product<Shape, Shape::kLastGroupTokens>(d.last, keys, last_queries);
-  }
+  products.finish_whole(sums, tokens);
   wgmma_wait_group<0>();
   if (threadIdx.x % 32 == 0) mbarrier_arrive(memory.key_empty(tile.stage));
-  sum_heads<Shape, Shape::kTokens - kFirstOfLast, Shape::kLastGroupTokens>(sums, d.last, tokens,
-                                                                           kFirstOfLast);
-  store_scores<Shape>(tokens, sums, half_scale, tile.position);
+  products.finish_last(sums, tokens);
+  store_scores<Shape>(output, tokens, sums, half_scale, tile.position);
 }
 
 // Scores every tile of this warpgroup, one of `kMathWarpgroups` that share the tiles out in turns,
@@ -230,7 +220,7 @@ __device__ __forceinline__ void score_all(const Memory<Shape>& memory, int warpg
       const int first = work.tile * kTileTokens + row;
       for (; next < count; next += Shape::kMathWarpgroups) {
         mbarrier_wait_parity(memory.key_full(keys.stage), keys.parity);
-        score_tile<Shape>(memory, memory.queries(queries.stage), tokens,
+        score_tile<Shape>(memory, output, memory.queries(queries.stage), tokens,
                           TilePlace{keys.stage, row, first + next * kTileTokens});
         keys.advance(Shape::kMathWarpgroups);
       }

@@ -18,10 +18,11 @@ struct OutputOf {
   Logits* logits;
   long long stride;  // Units: elements
 
-  __device__ __forceinline__ Logits* row(int number, int begin) const {
-    return logits + number * stride - (COMPRESSED ? begin : 0);
-  }
-  __device__ __forceinline__ static void store(Logits* to, float score) {
+  __device__ __forceinline__ Logits* row(int number) const { return logits + number * stride; }
+
+  // The score of key `position`, in a row that begins at `begin`.
+  __device__ __forceinline__ static void store(Logits* row, int position, int begin, float score) {
+    Logits* const to = row + (COMPRESSED ? position - begin : position);
     if constexpr (is_same<Logits, float>) {
       store_float(to, score);
     } else {

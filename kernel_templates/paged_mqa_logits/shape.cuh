@@ -22,19 +22,21 @@ struct Shape : mqa::Groups<(Config::kNextN + Config::kNumNextNAtoms - 1) / Confi
   static constexpr int kMathRegisters = mqa::math_registers(kMathWarpgroups);
   static constexpr int kLoadRegisters = mqa::load_registers(kMathWarpgroups);
   static constexpr int kGroupBytes = Groups::kGroupTokens * kHeads * kHeadDim;
-  // Registers of a math thread: half of the columns of all products, or of one and the last; a
-  // quarter of a weight per head; some forty more.
-  static constexpr int kLimit = mqa::math_registers(kMathWarpgroups) - 36;
-  static constexpr bool kAllAtOnce = Groups::kComputedTokens * kHeads / 2 <= kLimit;
-  static constexpr int kProductTokens =
-      kAllAtOnce ? Groups::kComputedTokens : Groups::kGroupTokens + Groups::kLastGroupTokens;
+  // Of a math thread: half of the columns of all products, a quarter of a weight per head, and some
+  // more. Weights that have no room are read from shared memory.
+  static constexpr int kProductRegisters = Groups::kComputedTokens * kHeads / 2;
+  static constexpr int kOtherRegisters = 16;
   static constexpr bool kHoldWeights =
-      kProductTokens * kHeads / 2 + Groups::kTokens * kHeads / 4 <= kLimit;
+      kProductRegisters + Groups::kTokens * kHeads / 4 + kOtherRegisters <= kMathRegisters;
   static constexpr mqa::Tile kTile{Groups::kComputedTokens, kHeads, kHeadDim,
                                    kMathWarpgroups* Config::kNumStages, Config::kNumQueryStages};
 
   static_assert(kMathWarpgroups >= 2 && kMathWarpgroups <= 4,
                 "kNumThreads must be 384, 512 or 640: one warpgroup loads, two to four score");
+  static_assert(
+      kProductRegisters + 36 <= kMathRegisters,
+      "the products of kNextN / kNumNextNAtoms tokens need more registers than a thread of "
+      "kNumThreads has: take fewer threads or more atoms");
   static_assert(kPasses <= Config::kNextN, "kNumNextNAtoms must not exceed kNextN");
   static_assert(Groups::kGroupTokens * kHeads <= 256,
                 "kNextNAtom * kNumHeads must not exceed 256, the columns of one product");

@@ -37,10 +37,13 @@ struct Shape : mqa::Groups<(Config::kNextN + Config::kNumNextNAtoms - 1) / Confi
       kProductRegisters + 36 <= kMathRegisters,
       "the products of kNextN / kNumNextNAtoms tokens need more registers than a thread of "
       "kNumThreads has: take fewer threads or more atoms");
-  static_assert(kPasses <= Config::kNextN, "kNumNextNAtoms must not exceed kNextN");
+  static_assert((kPasses - 1) * Groups::kTokens < Config::kNextN,
+                "kNumNextNAtoms leaves an atom without tokens: take a number that divides kNextN "
+                "into as many, the last one smaller");
   static_assert(Groups::kGroupTokens * kHeads <= 256,
                 "kNextNAtom * kNumHeads must not exceed 256, the columns of one product");
-  static_assert(mqa::smem_bytes_of(kTile) <= 232448,
+  // Beside it a block has what find_part takes.
+  static_assert(mqa::smem_bytes_of(kTile) + 128 <= 232448,
                 "kNumStages and kNumQueryStages need more shared memory than a block has");
 };
 

@@ -3,7 +3,7 @@
 #include <array>
 #include <bit>
 
-#include "jit/kernels/paged_mqa_logits.hpp"
+#include "kernels/paged_mqa_logits_metadata_launch.hpp"
 #include "kernels/workers.hpp"
 #include "mqa_shared/split.h"
 #include "paged_mqa_logits_metadata/params.h"
@@ -49,14 +49,14 @@ void check_shape(const PagedMqaLogitsMetadataArgs& args) {
   }
 }
 
-void check_memory(const PagedMqaLogitsMetadataArgs& args, std::int64_t workers) {
+void check_memory(const PagedMqaLogitsMetadataArgs& args) {
   check_pointer("schedule", args.schedule);
   if (args.batch == 0) return;
   check_pointer("context_lens", args.context_lens);
   const auto lens = std::bit_cast<std::uintptr_t>(args.context_lens);
   const auto schedule = std::bit_cast<std::uintptr_t>(args.schedule);
   const auto lens_bytes = static_cast<std::uintptr_t>(args.batch * args.next_n) * 4;
-  const auto schedule_bytes = static_cast<std::uintptr_t>(workers + 1) * 8;
+  const auto schedule_bytes = static_cast<std::uintptr_t>(args.num_workers + 1) * 8;
   if (schedule < lens + lens_bytes && lens < schedule + schedule_bytes) {
     refuse(
         fmt::format("schedule ({} bytes at {}) overlaps context_lens ({} bytes at {}); give it "
@@ -68,15 +68,8 @@ void check_memory(const PagedMqaLogitsMetadataArgs& args, std::int64_t workers) 
 
 }  // namespace
 
-void paged_mqa_logits_metadata(Runtime& runtime, const PagedMqaLogitsMetadataArgs& args,
-                               Stream stream) {
-  check_shape(args);
-  const std::int64_t workers = workers_or_all(runtime, args.num_workers);
-  check_memory(args, workers);
-  const std::array<Constant, 1> constants{
-      {{"PROGRAMMATIC_DEPENDENT_LAUNCH", args.programmatic_dependent}}};
-  const Kernel kernel =
-      runtime.get_kernel("paged_mqa_logits_metadata", constants, Sizes{{"batch", args.batch}});
+void launch_paged_mqa_logits_metadata(const Kernel& kernel, const PagedMqaLogitsMetadataArgs& args,
+                                      Stream stream) {
   LaunchConfig launch;
   launch.block = static_cast<unsigned int>(kernel.info().constant("THREADS").as_int());
   launch.stream = stream;
@@ -85,7 +78,20 @@ void paged_mqa_logits_metadata(Runtime& runtime, const PagedMqaLogitsMetadataArg
                                        static_cast<unsigned int>(args.batch),
                                        static_cast<unsigned int>(args.next_n),
                                        static_cast<unsigned int>(args.max_context_len),
-                                       static_cast<unsigned int>(workers)});
+                                       static_cast<unsigned int>(args.num_workers)});
+}
+
+void paged_mqa_logits_metadata(Runtime& runtime, const PagedMqaLogitsMetadataArgs& args,
+                               Stream stream) {
+  check_shape(args);
+  PagedMqaLogitsMetadataArgs complete = args;
+  complete.num_workers = workers_or_all(runtime, args.num_workers);
+  check_memory(complete);
+  const std::array<Constant, 1> constants{
+      {{"PROGRAMMATIC_DEPENDENT_LAUNCH", args.programmatic_dependent}}};
+  const Kernel kernel =
+      runtime.get_kernel("paged_mqa_logits_metadata", constants, Sizes{{"batch", args.batch}});
+  launch_paged_mqa_logits_metadata(kernel, complete, stream);
 }
 
 void paged_mqa_logits_metadata(const PagedMqaLogitsMetadataArgs& args, Stream stream) {

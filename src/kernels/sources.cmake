@@ -3,6 +3,7 @@ set(CUBINET_SOURCES_KERNELS
     merge_attn_states_tuning.cpp
     mqa_pool.cpp
     paged_mqa_logits_metadata.cpp
+    paged_mqa_logits_metadata_tuning.cpp
     random_pool.cpp
     reference/element.cpp
     reference/merge_attn_states.cpp

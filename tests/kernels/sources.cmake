@@ -13,4 +13,5 @@ set(CUBINET_TESTS_KERNELS
   paged_mqa_metadata_refusal_test.cpp
   reference_test.cpp
   schedule_emulation_test.cpp
+  schedule_tuning_test.cpp
   swizzle_test.cpp)

@@ -20,11 +20,12 @@ struct Shape : mqa::Groups<Config::kBlockQ, Config::kBlockQ, false> {
   static constexpr int kMathRegisters = mqa::math_registers(kMathWarpgroups);
   static constexpr int kLoadRegisters = mqa::load_registers(kMathWarpgroups);
   static constexpr int kGroupBytes = Groups::kGroupTokens * kHeads * kHeadDim;
-  // Registers of a math thread: half of the product's columns, a quarter of a weight per head, and
-  // some forty more.
-  static constexpr int kLimit = kMathRegisters - 36;
+  // Of a math thread: half of the product's columns, a quarter of a weight per head, and some more.
+  // Weights that have no room are read from shared memory.
+  static constexpr int kProductRegisters = Config::kBlockQ * kHeads / 2;
+  static constexpr int kOtherRegisters = 36;
   static constexpr bool kHoldWeights =
-      Config::kBlockQ * kHeads / 2 + Config::kBlockQ * kHeads / 4 <= kLimit;
+      kProductRegisters + Config::kBlockQ * kHeads / 4 + kOtherRegisters <= kMathRegisters;
   static constexpr mqa::Tile kTile{Config::kBlockQ, kHeads, kHeadDim,
                                    kMathWarpgroups* Config::kNumStages, Config::kNumQueryStages};
 
@@ -33,8 +34,10 @@ struct Shape : mqa::Groups<Config::kBlockQ, Config::kBlockQ, false> {
   static_assert(Config::kBlockQ <= mqa::kMaxTokens, "kBlockQ must not exceed 8");
   static_assert(Config::kBlockQ * kHeads <= 256,
                 "kBlockQ * kNumHeads must not exceed 256, the columns of one product");
-  static_assert(Config::kBlockQ * kHeads / 2 <= kLimit,
-                "kBlockQ * kNumHeads columns need more registers than kNumThreads threads have");
+  static_assert(
+      kProductRegisters + kOtherRegisters <= kMathRegisters,
+      "the product of kBlockQ tokens needs more registers than a thread of kNumThreads has: "
+      "take fewer threads or tokens");
   // Beside it a block has what find_part takes.
   static_assert(mqa::smem_bytes_of(kTile) + 128 <= 232448,
                 "kNumStages and kNumQueryStages need more shared memory than a block has");

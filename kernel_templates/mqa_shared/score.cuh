@@ -1,14 +1,13 @@
 // What a math warpgroup does: products of keys and queries, ReLU, the weighted sum over heads, and
 // the store of scores.
 //
-// Layout: A of wgmma are 64 keys, B the queries of one or more tokens, so that D has a row per key
-// and a
+// Layout: A of wgmma are 64 keys, B the queries of one or more tokens: D has a row per key and a
 //         column per (token, head). A thread holds, of rows r = 16 * warp + lane / 4 and r + 8,
-//         columns 8 * j + 2 * (lane % 4) and the next one, for all j (PTX ISA 9.0, 9.7.15.5.1, "D
-//         fragment").
-// Order: heads are summed in the same order whatever the number of tokens, so that a token's score
+//         columns 8 * j + 2 * (lane % 4) and the next one, for all j.
+// Order:  heads are summed in the same order whatever the number of tokens: the score of a token
 // has
 //         the same bits in every kernel.
+// Source: PTX ISA 9.0, 9.7.15.5.1, "D fragment" of wgmma.
 #pragma once
 
 #include "common/swizzle.cuh"

@@ -2,6 +2,7 @@
 // the rings that the math warpgroups read.
 #pragma once
 
+#include "common/memory_int.cuh"
 #include "common/sync.cuh"
 #include "common/tma.cuh"
 #include "common/warp.cuh"
@@ -32,18 +33,16 @@ struct Lengths {
     longest = 0;
 #pragma unroll
     for (int token = 0; token < NEXT_N; ++token) {
-      int len = 0;
-      if (mine < params.batch) {
-        len = params.context_lens[static_cast<unsigned long long>(mine) * NEXT_N + token];
-      }
-      len = max(0, min(len, static_cast<int>(params.max_context_len)));
-      lens[token] = len;
-      longest = max(longest, len);
+      const int* const at =
+          params.context_lens + static_cast<unsigned long long>(mine) * NEXT_N + token;
+      lens[token] = static_cast<int>(
+          mqa::schedule::length_of(load_int(at, mine < params.batch), params.max_context_len));
+      longest = max(longest, lens[token]);
     }
   }
 };
 
-// Loader is the state of the loading warp; every lane has the same, but for `pages`.
+// Loader is the state of the loading warp, the same in every lane but for `lengths`.
 template <class Config>
 struct Loader {
   using S = Shape<Config>;
@@ -102,7 +101,7 @@ struct Loader {
     const int end = min(end_tile * kPagesPerTile, num_pages);
     for (int window = tile * kPagesPerTile; window < end; window += 32) {
       const int in_window = min(32, end - window);
-      const int block = lane < in_window ? table[window + lane] : 0;
+      const int block = load_int(table + window + lane, lane < in_window);
       for (int page = 0; page < in_window; page += kPagesPerTile) {
         mbarrier_wait_parity(memory.key_empty(keys.stage), keys.parity ^ 1u);
         const int pages = min(kPagesPerTile, in_window - page);

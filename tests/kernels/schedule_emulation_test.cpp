@@ -160,6 +160,21 @@ TEST_CASE("the first worker at a split is the inverse of the first split of a wo
   }
 }
 
+TEST_CASE("a length is cut to what there may be, and splits are its 256s", "[kernels][schedule]") {
+  constexpr std::int32_t kMost = std::numeric_limits<std::int32_t>::max();
+  constexpr unsigned kMostLength = (1U << 31) - 1;
+  CHECK(schedule::length_of(-1, 100) == 0);
+  CHECK(schedule::length_of(std::numeric_limits<std::int32_t>::min(), kMostLength) == 0);
+  CHECK(schedule::length_of(0, 100) == 0);
+  CHECK(schedule::length_of(99, 100) == 99);
+  CHECK(schedule::length_of(101, 100) == 100);
+  CHECK(schedule::length_of(kMost, kMostLength) == kMostLength);
+  for (const auto& [length, splits] : {std::pair{0U, 0U}, std::pair{1U, 1U}, std::pair{256U, 1U},
+                                       std::pair{257U, 2U}, std::pair{kMostLength, 1U << 23}}) {
+    CHECK(schedule::splits_of(length) == splits);
+  }
+}
+
 TEST_CASE("the ranges of all workers are every split once", "[kernels][schedule]") {
   for (const ScheduleCase& given : random_schedules(420, 60, 300)) {
     CAPTURE(given.text());

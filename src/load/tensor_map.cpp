@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <bit>
 #include <span>
 
@@ -96,12 +97,13 @@ int number_of(DType type) {
 }
 
 std::string describe(const TensorMapSpec& spec) {
+  const std::size_t rank = std::clamp<std::size_t>(spec.rank, 1, TensorMapSpec::kMaxRank);
   return fmt::format(
       "make tensor map of {} at {}, sizes {}, strides {}, box {}, element strides {}, swizzle {} "
       "bytes",
-      name_of(spec.type), spec.address, std::span(spec.sizes).first(spec.rank),
-      std::span(spec.strides).first(spec.rank - 1), std::span(spec.box).first(spec.rank),
-      std::span(spec.element_strides).first(spec.rank),
+      name_of(spec.type), spec.address, std::span(spec.sizes).first(rank),
+      std::span(spec.strides).first(rank - 1), std::span(spec.box).first(rank),
+      std::span(spec.element_strides).first(rank),
       spec.swizzle == Swizzle::kNone ? 0 : span_bytes(spec.swizzle));
 }
 

@@ -9,7 +9,7 @@ namespace jit::inline v1 {
 // Errors: kInvalidArgument names the rule that is broken, its value and what to do.
 void check_tensor_map(const TensorMapSpec& spec);
 
-// Requires: check_tensor_map has accepted it; the driver is initialised.
+// Requires: the driver is initialised. Without check_tensor_map it may refuse.
 // Errors: kDriver with all that was asked; kShuttingDown.
 TensorMapBits encode_tensor_map(const Driver& driver, const TensorMapSpec& spec);
 

@@ -133,7 +133,7 @@ TensorMapSpec random_spec(std::mt19937_64& random) {
   TensorMapSpec spec;
   spec.type = pick(random, {DType::kF32, DType::kF16, DType::kBF16, DType::kE4M3, DType::kE5M2,
                             DType::kI32, DType::kI8, DType::kU8});
-  spec.rank = pick<std::uint32_t>(random, {1, 2, 3, 4, 5});
+  spec.rank = pick<std::uint32_t>(random, {0, 1, 2, 2, 3, 3, 4, 4, 5, 6});
   spec.address = at(pick<std::uintptr_t>(random, {0x1000, 0x1010, 0x10'0000'0000, 0x1000, 0x1004}));
   for (std::size_t i = 0; i < TensorMapSpec::kMaxRank; ++i) {
     const bool often = random() % 16 != 0;

@@ -127,6 +127,7 @@ struct Template {
   int min_capability = 0;  // 90 for 9.0; 0 for any
   bool forbid_spills = false;
   bool forbid_serialized_wgmma = false;
+  int max_capability = 0;  // 90 for 9.0 and nothing newer; 0 for any
   std::span<const std::string_view> compiler_options;
   std::span<const ConstantDecl> constants;
   std::span<const RuntimeDecl> run_time;

@@ -30,9 +30,9 @@ class ManifestReader {
       : root_(std::move(root)), arena_(arena), declarations_(arena) {}
 
   table::Template read() {
-    root_.allow_keys({"format", "name", "summary", "entry", "target", "min_capability", "forbid",
-                      "compiler_options", "toolkit_headers", "constants", "run_time", "buckets",
-                      "selection", "presets", "tuning"});
+    root_.allow_keys({"format", "name", "summary", "entry", "target", "min_capability",
+                      "max_capability", "forbid", "compiler_options", "toolkit_headers",
+                      "constants", "run_time", "buckets", "selection", "presets", "tuning"});
     if (root_.at("format").integer() != kManifestFormat) {
       root_.at("format").refuse(fmt::format("expected {}", kManifestFormat));
     }
@@ -84,18 +84,26 @@ class ManifestReader {
       else if (text == "specific") tmpl_.target = table::Target::kSpecific;
       else if (text != "base") target->refuse("expected base, family or specific");
     }
-    if (const auto minimum = root_.find("min_capability")) {
-      const std::string text = minimum->text();
-      int major = 0;
-      int minor = 0;
-      int used = 0;
-      if (text.front() < '0' || text.front() > '9' ||
-          std::sscanf(text.c_str(), "%2d.%1d%n", &major, &minor, &used) != 2 ||  // NOLINT
-          static_cast<std::size_t>(used) != text.size() || major < 5 || minor < 0) {
-        minimum->refuse("expected a compute capability such as \"9.0\"");
-      }
-      tmpl_.min_capability = major * 10 + minor;
+    tmpl_.min_capability = capability("min_capability");
+    tmpl_.max_capability = capability("max_capability");
+    if (tmpl_.max_capability != 0 && tmpl_.max_capability < tmpl_.min_capability) {
+      root_.at("max_capability").refuse("is below min_capability");
     }
+  }
+
+  int capability(std::string_view key) {
+    const auto given = root_.find(key);
+    if (!given) return 0;
+    const std::string text = given->text();
+    int major = 0;
+    int minor = 0;
+    int used = 0;
+    if (text.front() < '0' || text.front() > '9' ||
+        std::sscanf(text.c_str(), "%2d.%1d%n", &major, &minor, &used) != 2 ||  // NOLINT
+        static_cast<std::size_t>(used) != text.size() || major < 5 || minor < 0) {
+      given->refuse("expected a compute capability such as \"9.0\"");
+    }
+    return major * 10 + minor;
   }
 
   void read_forbidden() {

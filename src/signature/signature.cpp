@@ -165,6 +165,13 @@ void check_capability(const table::Template& tmpl, Arch arch) {
                     "GPU or another template",
                     tmpl.name, arch.text(), tmpl.min_capability / 10, tmpl.min_capability % 10));
   }
+  if (tmpl.max_capability != 0 && arch.number() > tmpl.max_capability) {
+    throw Error(
+        ErrorCode::kUnsupportedArch,
+        fmt::format("get {}: {} is above the template's max_capability {}.{}, whose instructions "
+                    "newer GPUs do not have; use such a GPU or another template",
+                    tmpl.name, arch.text(), tmpl.max_capability / 10, tmpl.max_capability % 10));
+  }
   const bool too_general =
       arch.suffix == 0 || (tmpl.target == Target::kSpecific && arch.suffix == 'f');
   if (tmpl.target != Target::kBase && arch.major >= 9 && too_general) {

@@ -60,7 +60,8 @@ struct Cardinality {
 };
 Cardinality cardinality_of(const table::Template& tmpl);
 
-// Refuses an architecture below the template's min_capability. Errors: kUnsupportedArch.
+// Refuses an architecture below the template's min_capability or above its max_capability. Errors:
+// kUnsupportedArch.
 void check_capability(const table::Template& tmpl, Arch arch);
 
 }  // namespace jit::inline v1

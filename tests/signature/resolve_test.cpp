@@ -1,5 +1,6 @@
 #include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 #include <limits>
 #include <set>
 #include <string>
@@ -175,6 +176,17 @@ TEST_CASE("an architecture below or beside what the manifest asks for is refused
   CHECK_NOTHROW(check_capability(tmpl, Arch{10, 0, 'a'}));
   tmpl.target = table::Target::kFamily;
   CHECK_NOTHROW(check_capability(tmpl, Arch{10, 0, 'f'}));
+}
+
+TEST_CASE("an architecture above what the manifest asks for is refused by both numbers") {
+  table::Template tmpl = tiny();
+  tmpl.min_capability = tmpl.max_capability = 90;
+  CHECK_NOTHROW(check_capability(tmpl, Arch{9, 0, 'a'}));
+  CHECK_THROWS_WITH(
+      check_capability(tmpl, Arch{10, 0, 'a'}),
+      Catch::Matchers::ContainsSubstring("sm_100a is above the template's max_capability 9.0"));
+  tmpl.min_capability = 0;
+  CHECK_NOTHROW(check_capability(tmpl, Arch{8, 0, 0}));
 }
 
 }  // namespace

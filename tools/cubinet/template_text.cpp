@@ -56,8 +56,16 @@ std::string head_text(const table::Template& tmpl) {
   table.add({"entry", fmt::format("{}({}) in {}", tmpl.entry_function, tmpl.params_type,
                                   tmpl.entry_include)});
   std::string target(name_of(tmpl.target));
-  if (tmpl.min_capability != 0) {
-    target += fmt::format(", compute capability {} or newer", capability_text(tmpl.min_capability));
+  const std::string oldest = capability_text(tmpl.min_capability);
+  const std::string newest = capability_text(tmpl.max_capability);
+  if (tmpl.min_capability != 0 && tmpl.max_capability == tmpl.min_capability) {
+    target += fmt::format(", compute capability {}", oldest);
+  } else if (tmpl.min_capability != 0 && tmpl.max_capability != 0) {
+    target += fmt::format(", compute capability {} to {}", oldest, newest);
+  } else if (tmpl.min_capability != 0) {
+    target += fmt::format(", compute capability {} or newer", oldest);
+  } else if (tmpl.max_capability != 0) {
+    target += fmt::format(", compute capability {} or older", newest);
   }
   table.add({"target", target});
   return text + table.text();
@@ -201,6 +209,7 @@ Json template_json(const table::Template& tmpl, bool whole) {
        {"manifest", tmpl.origin},
        {"target", name_of(tmpl.target)},
        {"min_capability", tmpl.min_capability == 0 ? Json() : capability_text(tmpl.min_capability)},
+       {"max_capability", tmpl.max_capability == 0 ? Json() : capability_text(tmpl.max_capability)},
        {"bundle_sha256", to_hex(tmpl.bundle_sha256)},
        {"cardinality",
         Json::object(

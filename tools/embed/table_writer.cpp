@@ -183,7 +183,8 @@ class Writer {
     }
     fields.push_back(fmt::format("static_cast<Target>({})", static_cast<int>(tmpl.target)));
     fields.push_back(std::to_string(tmpl.min_capability));
-    fields.push_back(fmt::format("{}, {}", tmpl.forbid_spills, tmpl.forbid_serialized_wgmma));
+    fields.push_back(fmt::format("{}, {}, {}", tmpl.forbid_spills, tmpl.forbid_serialized_wgmma,
+                                 tmpl.max_capability));
     fields.push_back(options(tmpl));
     fields.push_back(decls(tmpl));
     fields.push_back(run_time(tmpl));

@@ -2,6 +2,8 @@ set(CUBINET_SOURCES_C_ABI
     error.cpp
     kernel.cpp
     merge_attn_states.cpp
+    mqa_logits.cpp
+    paged_mqa_logits.cpp
     paged_mqa_logits_metadata.cpp
     request.cpp
     runtime.cpp

@@ -30,6 +30,8 @@ CUBINET_STRUCT_FACTS(cubinet_launch_config, 64);
 CUBINET_STRUCT_FACTS(cubinet_merge_attn_states_args, 160);
 CUBINET_STRUCT_FACTS(cubinet_tensor_map_spec, 152);
 CUBINET_STRUCT_FACTS(cubinet_warm_up_report, 64);
+CUBINET_STRUCT_FACTS(cubinet_mqa_logits_args, 136);
+CUBINET_STRUCT_FACTS(cubinet_paged_mqa_logits_args, 168);
 CUBINET_STRUCT_FACTS(cubinet_paged_mqa_logits_metadata_args, 64);
 #undef CUBINET_STRUCT_FACTS
 

@@ -1,7 +1,11 @@
 set(CUBINET_SOURCES_KERNELS
     merge_attn_states.cpp
     merge_attn_states_tuning.cpp
+    mqa_launch.cpp
+    mqa_logits.cpp
     mqa_pool.cpp
+    operands.cpp
+    paged_mqa_logits.cpp
     paged_mqa_logits_metadata.cpp
     paged_mqa_logits_metadata_tuning.cpp
     random_pool.cpp

@@ -9,7 +9,11 @@ set(CUBINET_TESTS_KERNELS
   mqa_judge_test.cpp
   mqa_logits_division_test.cpp
   mqa_logits_judge_test.cpp
+  mqa_logits_launch_test.cpp
+  mqa_logits_refusal_test.cpp
   mqa_reference_test.cpp
+  paged_mqa_logits_launch_test.cpp
+  paged_mqa_logits_refusal_test.cpp
   paged_mqa_metadata_refusal_test.cpp
   reference_test.cpp
   schedule_emulation_test.cpp

@@ -2,7 +2,9 @@
 """Checks the layering: an include goes down or to include/jit, never up, never sideways.
 
 Besides: include/jit needs the standard library alone; only load and compile name CUDA or NVRTC
-functions; no file is longer than 400 lines; every source and test is in its folder's sources.cmake.
+functions; no file is longer than 400 lines; every source and test is in its folder's sources.cmake;
+whatever in src/ a thread may wait for says what becomes of it in a child of fork(), which has it as
+it was, held perhaps by a thread that the child does not have.
 
 usage: check_layers.py [ROOT] | --self-test
 """
@@ -26,6 +28,11 @@ DRIVER_NAME = re.compile(r"\b(cu[A-Z]\w+|nvrtc[A-Z]\w*)\b")
 NOT_CODE = re.compile(
     r'//[^\n]*|/\*.*?\*/|R"(?P<mark>\w*)\(.*?\)(?P=mark)"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'',
     re.DOTALL)
+# A lock, or a local static that the first thread makes while others wait.
+WAITED_FOR = re.compile(
+    r"\bstd::(?:\w+_)?mutex\b|\bstd::condition_variable|\bstd::once_flag\b|"
+    r"^ +static (?!constexpr\b|constinit\b|thread_local\b)[^;(){}=]*=\s*(?![\s\d]|nullptr|true|false)",
+    re.MULTILINE)
 LISTED = re.compile(r"[\w./-]+\.cpp")
 
 
@@ -65,6 +72,12 @@ def include_problem(path, quote, name):
     return f"{layer} includes {way} into {target}"
 
 
+def speaks_of_forks(root, path):
+    """Whether the file, or its header or source, has a word on forks."""
+    both = [root / path.with_suffix(suffix) for suffix in (".hpp", ".cpp")]
+    return any("fork" in file.read_text(encoding="utf-8").lower() for file in both if file.exists())
+
+
 def check_file(root, path):
     """The problems of one source file."""
     text = (root / path).read_text(encoding="utf-8")
@@ -82,8 +95,12 @@ def check_file(root, path):
         if problem:
             line = text.count("\n", 0, match.start()) + 1
             yield f"{path}:{line}: includes {match[2]}: {problem}"
+    code = code_of(text)
+    waited_for = WAITED_FOR.search(code) if top == "src" else None
+    if waited_for and not speaks_of_forks(root, path):
+        line = code.count("\n", 0, waited_for.start()) + 1
+        yield f"{path}:{line}: a thread may wait here; say what becomes of it in a forked child"
     if layer not in DRIVER_LAYERS:
-        code = code_of(text)
         for match in DRIVER_NAME.finditer(code):
             line = code.count("\n", 0, match.start()) + 1
             yield f"{path}:{line}: names {match[0]}; only load and compile may"
@@ -125,6 +142,10 @@ GOOD_TREE = {
     "src/cache/sources.cmake": "set(CUBINET_SOURCES_CACHE y.cpp) # not z.cpp\n",
     "src/load/l.hpp": '#include "signature/k.hpp"\nint cuInit(unsigned);\n',
     "src/runtime/r.hpp": '#include "load/l.hpp"\n#include "cache/y.hpp"\n',
+    "src/runtime/w.hpp": "// Fork: taken before it, given back after it.\nstd::mutex mutex;\n",
+    "src/runtime/w.cpp": "void f() {\n  static int* const made = new int;\n}\n",
+    "src/runtime/sources.cmake": "set(CUBINET_SOURCES_RUNTIME w.cpp)\n",
+    "src/base/c.hpp": "// std::mutex\nvoid f() {\n  static const int zero = 0;\n}\n",
     "tools/cubinet/m.hpp": '#include "runtime/r.hpp"\n#include "CLI/CLI.hpp"\n',
     "tools/embed/e.hpp": '#include "signature/k.hpp"\n',
 }
@@ -141,6 +162,8 @@ BAD_FILES = {
     "a driver call outside load": ("src/runtime/v.hpp", "int x = cuInit(0);\n"),
     "a driver call in a tool": ("tools/cubinet/v.hpp", "int x = cuInit(0);\n"),
     "an NVRTC call outside compile": ("src/cache/v.hpp", "auto f = &nvrtcVersion;\n"),
+    "a lock that no fork knows": ("src/cache/v.hpp", "std::shared_mutex lock;\n"),
+    "a static that no fork knows": ("src/load/v.hpp", "void f() {\n  static int x = g();\n}\n"),
     "a file that is too long": ("src/base/v.hpp", "\n" * 401),
     "a folder that is no layer": ("src/misc/v.hpp", "\n"),
     "a source that is not listed": ("src/cache/v.cpp", "\n"),

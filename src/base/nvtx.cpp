@@ -2,6 +2,7 @@
 
 #if defined(CUBINET_HAVE_NVTX)
 #include <nvtx3/nvToolsExt.h>
+#include <pthread.h>
 #endif
 
 namespace jit::inline v1 {
@@ -15,6 +16,11 @@ nvtxDomainHandle_t domain() noexcept {
   static const nvtxDomainHandle_t made = nvtxDomainCreateA("cubinet");
   return made;
 }
+
+// It may be long in the making, since NVTX then loads its tool. A fork waits for it: a child would
+// wait for ever for the thread that makes it.
+[[maybe_unused]] const int kMadeBeforeForks =
+    ::pthread_atfork([] { static_cast<void>(domain()); }, nullptr, nullptr);
 
 }  // namespace
 

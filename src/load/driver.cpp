@@ -157,7 +157,7 @@ void Driver::read_devices() {
     info.l2_bytes = static_cast<std::uint32_t>(attribute(kCudaDeviceL2Bytes));
     devices_.push_back(std::move(info));
   }
-  primary_.resize(devices_.size(), nullptr);
+  primary_ = std::vector<std::atomic<CudaContext>>(devices_.size());
 }
 
 std::span<const DeviceInfo> Driver::devices() {
@@ -199,13 +199,12 @@ int Driver::ensure_context() {
 
 CudaContext Driver::primary_context(int ordinal) {
   const DeviceInfo& info = device(ordinal);
-  const std::scoped_lock lock(primary_mutex_);
-  CudaContext& context = primary_[static_cast<std::size_t>(info.ordinal)];
+  std::atomic<CudaContext>& known = primary_[static_cast<std::size_t>(info.ordinal)];
+  CudaContext context = known.load(std::memory_order_acquire);
   if (context == nullptr) {
-    CudaContext fresh = nullptr;
-    check(api_.primary_retain(&fresh, info.ordinal), fmt::format("use device {}", ordinal),
+    check(api_.primary_retain(&context, info.ordinal), fmt::format("use device {}", ordinal),
           "cuDevicePrimaryCtxRetain");
-    context = fresh;
+    known.store(context, std::memory_order_release);  // there is one, whoever retains it
   }
   return context;
 }

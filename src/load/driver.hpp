@@ -37,7 +37,9 @@ DeviceModel model_of(const DeviceInfo& device);
 // Driver is the loaded libcuda. It is opened when first needed, initialised when first asked
 // something (cuInit once), and never closed.
 //
-// Threads: every member may be called from any thread.
+// Threads: every member may be called from any thread. Fork: no lock of its own is held while the
+// driver is asked for a context, so that a child, which may have the Driver in hand at any moment,
+// waits for nobody.
 // Exit: once process exit has begun, check() callers and launches get kShuttingDown and no owner
 // calls into libcuda any more; see process_is_exiting().
 class Driver {
@@ -79,7 +81,8 @@ class Driver {
   // Makes the primary context of device 0 current if this thread has none, as CUDA's runtime does;
   // returns the current context's device. Errors: as initialise; kDriver.
   int ensure_context();
-  // The primary context of a device, retained once and for good. Errors: kDriver.
+  // The primary context of a device, retained for good. Threads that need it first at the same time
+  // each retain it. Errors: kDriver.
   CudaContext primary_context(int ordinal);
 
   // Throws Error(kDriver, "<action>: <call>: CUDA_ERROR_... (...)") unless `result` is success.
@@ -102,8 +105,7 @@ class Driver {
   std::atomic<bool> ready_{false};
   std::string init_error_;
   std::vector<DeviceInfo> devices_;
-  std::mutex primary_mutex_;
-  std::vector<CudaContext> primary_;
+  std::vector<std::atomic<CudaContext>> primary_;
 };
 
 // True once exit() has begun or main has returned. Owners of driver handles then leak them: the

@@ -55,8 +55,7 @@ LoadedKernel::~LoadedKernel() {
   driver_.api().library_unload(library_);
 }
 
-LoadedKernel::Slot* LoadedKernel::find_slot(std::uint64_t context_id) const noexcept {
-  Slot* slot = slots_.load(std::memory_order_acquire);
+LoadedKernel::Slot* LoadedKernel::find_slot(Slot* slot, std::uint64_t context_id) noexcept {
   while (slot != nullptr && slot->context_id != context_id) slot = slot->next;
   return slot;
 }
@@ -69,7 +68,8 @@ LoadedKernel::Slot& LoadedKernel::slot() {
   // The number of a context is never used again, unlike its address.
   unsigned long long context_id = 0;
   if (driver_.api().context_id(nullptr, &context_id) == kCudaSuccess) {
-    if (Slot* ready = find_slot(context_id)) return *ready;
+    Slot* const first = slots_.load(std::memory_order_acquire);
+    if (Slot* ready = find_slot(first, context_id)) return *ready;
   }
   return materialise();
 }
@@ -110,12 +110,13 @@ CudaResult LoadedKernel::make_slot(int ordinal, Slot** made, const char** call) 
   fresh->smem_static = static_cast<std::uint32_t>(smem_static);
   fresh->smem_max = smem_device - std::min(fresh->smem_static, smem_device);
   fresh->smem_limit = kSmemWithoutOptIn - std::min(fresh->smem_static, kSmemWithoutOptIn);
-  const std::scoped_lock lock(mutex_);
-  *made = find_slot(context_id);
-  if (*made != nullptr) return kCudaSuccess;
-  fresh->next = slots_.load(std::memory_order_relaxed);
+  fresh->next = slots_.load(std::memory_order_acquire);
+  do {
+    *made = find_slot(fresh->next, context_id);
+    if (*made != nullptr) return kCudaSuccess;  // another thread was here first
+  } while (!slots_.compare_exchange_weak(fresh->next, fresh.get(), std::memory_order_acq_rel,
+                                         std::memory_order_acquire));
   *made = fresh.release();
-  slots_.store(*made, std::memory_order_release);
   return kCudaSuccess;
 }
 
@@ -161,8 +162,6 @@ void LoadedKernel::allow_smem(Slot& slot, std::uint32_t smem_bytes) {
         "ones",
         smem_bytes, slot.smem_max, slot.smem_static));
   }
-  const std::scoped_lock lock(mutex_);
-  if (smem_bytes <= slot.smem_limit.load(std::memory_order_relaxed)) return;
   const RelaxedCapture relaxed(driver_);
   // All there is at once: the limit reserves nothing, and a launch takes what it asks for.
   driver_.check(driver_.api().function_set(slot.function, kCudaFunctionMaxDynamicSmem,
@@ -172,8 +171,6 @@ void LoadedKernel::allow_smem(Slot& slot, std::uint32_t smem_bytes) {
 }
 
 void LoadedKernel::allow_large_clusters(Slot& slot) {
-  const std::scoped_lock lock(mutex_);
-  if (slot.large_clusters.load(std::memory_order_relaxed)) return;
   const RelaxedCapture relaxed(driver_);
   driver_.check(driver_.api().function_set(slot.function, kCudaFunctionLargeClusters, 1),
                 fmt::format("launch {}", info_.signature), "cuFuncSetAttribute");

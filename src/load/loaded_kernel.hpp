@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "jit/kernel.hpp"
@@ -19,7 +18,8 @@ namespace detail {
 // function is materialised per context when that context first needs it, then found without a
 // lock. Nothing is unloaded before the LoadedKernel ends; contexts may come and go.
 //
-// Threads: every member may be called from any thread.
+// Threads: every member may be called from any thread; none takes a lock, which a child of fork()
+// might find held by a thread that it does not have. Work that two begin at once is done twice.
 struct LoadedKernel {
  public:
   LoadedKernel(Driver& driver, CudaLibrary library, CudaKernel kernel, KernelInfo info, Arch arch);
@@ -76,7 +76,7 @@ struct LoadedKernel {
   };
 
   Slot& slot();  // of the current context; materialises when it is new there
-  Slot* find_slot(std::uint64_t context_id) const noexcept;
+  static Slot* find_slot(Slot* first, std::uint64_t context_id) noexcept;
   Slot& materialise();
   CudaResult make_slot(int ordinal, Slot** made, const char** call);
   void check_launch(const LaunchConfig& config, std::size_t params_bytes) const;
@@ -94,7 +94,6 @@ struct LoadedKernel {
   std::atomic<std::uint64_t> prepared_devices_{0};
   std::atomic<CudaContext> ready_context_{nullptr};  // the last that prepare_if_current saw
   std::atomic<Slot*> slots_{nullptr};
-  std::mutex mutex_;  // writers of slots_ and of what they allow
 };
 
 }  // namespace detail

@@ -242,11 +242,10 @@ bool ArtifactSource::is_claimed(const UnitKey& key) {
 }
 
 FlightLock ArtifactSource::acquire(const UnitKey& key, std::chrono::milliseconds patience) {
-  // Never destroyed: a worker may be here while the process exits.
-  static const auto* const nowhere =
-      new Directory(DirectoryOptions{{}, false, true}, Logger::silent());
-  return FlightLock::acquire(directory_ ? *directory_ : *nowhere, key,
-                             FlightLock::Clock::now() + patience);
+  const auto deadline = FlightLock::Clock::now() + patience;
+  if (directory_) return FlightLock::acquire(*directory_, key, deadline);
+  const Directory nowhere(DirectoryOptions{{}, false, true}, Logger::silent());
+  return FlightLock::acquire(nowhere, key, deadline);
 }
 
 void ArtifactSource::publish(const Unit& unit, const Artifact& artifact) {

@@ -1,6 +1,6 @@
 #include "jit/call_site.hpp"
 
-#include <mutex>
+#include <memory>
 
 #include "jit/kernel_spec.hpp"
 #include "runtime/runtime_impl.hpp"
@@ -12,8 +12,6 @@ struct CallSite::Request {
 
   Runtime* runtime;  // null: the process-wide one, which is not made before it is needed
   KernelSpec spec;
-  std::mutex mutex;
-  Kernel kernel;
 };
 
 CallSite::CallSite(std::string_view name, std::initializer_list<Constant> constants,
@@ -24,7 +22,7 @@ CallSite::CallSite(Runtime& runtime, std::string_view name, std::span<const Cons
                    const Sizes& sizes, const KernelOptions& options)
     : request_(std::make_unique<Request>(&runtime, KernelSpec(name, constants, sizes, options))) {}
 
-CallSite::~CallSite() = default;
+CallSite::~CallSite() { delete known_.load(std::memory_order_acquire); }
 
 Kernel CallSite::kernel_slowly() const {
   Runtime& runtime = request_->runtime != nullptr ? *request_->runtime : Runtime::shared();
@@ -33,10 +31,12 @@ Kernel CallSite::kernel_slowly() const {
       runtime.get_kernel(spec.name(), spec.constants(), spec.sizes(), spec.options());
   // With GPUs of several models the answer depends on the current context each time.
   if (!runtime.impl().devices().homogeneous()) return kernel;
-  const std::lock_guard lock(request_->mutex);
-  if (known_.load(std::memory_order_relaxed) != nullptr) return kernel;  // it has readers by now
-  request_->kernel = kernel;
-  known_.store(&request_->kernel, std::memory_order_release);
+  // No lock: a child of fork() would find it held by a thread that it does not have.
+  auto made = std::make_unique<const Kernel>(kernel);
+  const Kernel* known = nullptr;
+  if (known_.compare_exchange_strong(known, made.get(), std::memory_order_release)) {
+    static_cast<void>(made.release());
+  }
   return kernel;
 }
 

@@ -81,8 +81,12 @@ std::string LineFile::append(std::string_view line) {
   const UniqueFd fd = open(&error);
   if (!fd) return error;
   error = read_new_lines(fd.get());
-  if (!error.empty() || lines_.contains(xxh3_128(as_bytes(line)))) return error;
-  return write_line(fd.get(), line);
+  if (error.empty() && !lines_.contains(xxh3_128(as_bytes(line)))) {
+    error = write_line(fd.get(), line);
+  }
+  // A child forked meanwhile has the descriptor, too, and would keep the lock.
+  if (locked_) static_cast<void>(set_lock(fd.get(), F_UNLCK, 0, 0));
+  return error;
 }
 
 UniqueFd LineFile::open(std::string* error) {

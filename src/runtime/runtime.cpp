@@ -1,6 +1,11 @@
 #include "jit/runtime.hpp"
 
 #include <fmt/format.h>
+#include <pthread.h>
+
+#include <atomic>
+#include <mutex>
+#include <new>
 
 #include "runtime/runtime_impl.hpp"
 
@@ -47,6 +52,12 @@ auto with_progress(const Options& options, const Call& call) {
   }
 }
 
+// Held while the process-wide Runtime is made, which reads files. A fork does not wait for that:
+// its child makes one for itself, and leaves alone what a thread of the parent has begun.
+std::mutex shared_mutex;
+[[maybe_unused]] const int kFreeInChildren =
+    ::pthread_atfork(nullptr, nullptr, [] { new (&shared_mutex) std::mutex; });
+
 std::span<const Constant> span_of(std::initializer_list<Constant> constants) {
   return {constants.begin(), constants.size()};
 }
@@ -58,10 +69,18 @@ Runtime::Runtime(RuntimeOptions options)
 Runtime::~Runtime() = default;
 
 Runtime& Runtime::shared() {
-  // Never destroyed: kernels stay valid until the process ends, and nothing calls a driver that
-  // has shut down before us.
-  static Runtime* const instance = new Runtime(RuntimeOptions::from_environment());
-  return *instance;
+  static std::atomic<Runtime*> instance{nullptr};
+  Runtime* made = instance.load(std::memory_order_acquire);
+  if (made != nullptr) return *made;
+  const std::lock_guard lock(shared_mutex);
+  made = instance.load(std::memory_order_relaxed);
+  if (made == nullptr) {
+    // Never destroyed: kernels stay valid until the process ends, and nothing calls a driver that
+    // has shut down before us.
+    made = new Runtime(RuntimeOptions::from_environment());
+    instance.store(made, std::memory_order_release);
+  }
+  return *made;
 }
 
 Kernel Runtime::get_kernel(std::string_view name, std::initializer_list<Constant> constants,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <atomic>
 #include <set>
 
 #include "jit/error.hpp"
@@ -14,34 +15,36 @@ std::span<const table::Template> shipped_templates();
 
 namespace {
 
+// What was registered, the last first. Static objects of other libraries may register and look up
+// at any time, and a fork may come amid that: nothing here is made late, locked or destroyed.
 struct Registered {
-  std::mutex mutex;
-  std::vector<const table::Template*> templates;
+  std::span<const table::Template> templates;
+  const Registered* next = nullptr;
 };
-
-// Never destroyed: static objects of other libraries may register and look up at any time.
-Registered& registered() {
-  static auto* const instance = new Registered;
-  return *instance;
-}
+std::atomic<const Registered*> last_registered{nullptr};
 
 }  // namespace
 
 namespace table {
 
 void register_templates(std::span<const Template> templates) {
-  Registered& known = registered();
-  const std::lock_guard lock(known.mutex);
-  for (const Template& tmpl : templates) known.templates.push_back(&tmpl);
+  auto* const added = new Registered{templates, last_registered.load(std::memory_order_acquire)};
+  while (!last_registered.compare_exchange_weak(added->next, added, std::memory_order_acq_rel,
+                                                std::memory_order_acquire)) {
+  }
 }
 
 }  // namespace table
 
 std::vector<const table::Template*> embedded_templates() {
-  Registered& known = registered();
-  const std::lock_guard lock(known.mutex);
   // Those registered last come first: a program's own template hides a shipped one of its name.
-  std::vector<const table::Template*> templates(known.templates.rbegin(), known.templates.rend());
+  std::vector<const table::Template*> templates;
+  for (const Registered* known = last_registered.load(std::memory_order_acquire); known != nullptr;
+       known = known->next) {
+    for (auto tmpl = known->templates.rbegin(); tmpl != known->templates.rend(); ++tmpl) {
+      templates.push_back(&*tmpl);
+    }
+  }
   for (const table::Template& tmpl : shipped_templates()) templates.push_back(&tmpl);
   return templates;
 }

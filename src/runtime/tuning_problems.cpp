@@ -6,15 +6,36 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "jit/error.hpp"
+#include "runtime/fork_support.hpp"
 
 namespace jit::inline v1 {
 namespace {
 
-struct Given {
-  std::mutex mutex;
-  std::map<std::string, MakeTuningProblem, std::less<>> by_name;
+// What programs gave. Nobody comes here with another lock.
+class Given final : private ForkAware {
+ public:
+  Given() { join(); }
+  ~Given() override { leave(); }
+
+  void set(std::string_view template_name, MakeTuningProblem make) {
+    const std::lock_guard lock(mutex_);
+    by_name_.insert_or_assign(std::string(template_name), std::move(make));
+  }
+  MakeTuningProblem find(std::string_view template_name) {
+    const std::lock_guard lock(mutex_);
+    const auto found = by_name_.find(template_name);
+    return found != by_name_.end() ? found->second : MakeTuningProblem{};
+  }
+
+ private:
+  void before_fork() noexcept override { mutex_.lock(); }
+  void after_fork(bool) noexcept override { mutex_.unlock(); }
+
+  std::mutex mutex_;
+  std::map<std::string, MakeTuningProblem, std::less<>> by_name_;
 };
 
 // Never destroyed: static objects of other libraries may give theirs at any time.
@@ -23,11 +44,11 @@ Given& given() {
   return *instance;
 }
 
+// Made when the library is loaded, so that no fork meets it half made.
+[[maybe_unused]] const Given& kMadeAtLoad = given();
+
 MakeTuningProblem given_problem(std::string_view template_name) {
-  Given& known = given();
-  const std::lock_guard lock(known.mutex);
-  const auto found = known.by_name.find(template_name);
-  return found != known.by_name.end() ? found->second : MakeTuningProblem{};
+  return given().find(template_name);
 }
 
 const ShippedTuningProblem* shipped_problem(std::string_view template_name) {
@@ -45,9 +66,7 @@ const ShippedTuningProblem* shipped_problem(std::string_view template_name) {
 }  // namespace
 
 void set_tuning_problem(std::string_view template_name, MakeTuningProblem make) {
-  Given& known = given();
-  const std::lock_guard lock(known.mutex);
-  known.by_name.insert_or_assign(std::string(template_name), std::move(make));
+  given().set(template_name, std::move(make));
 }
 
 bool has_tuning_problem(std::string_view template_name) {

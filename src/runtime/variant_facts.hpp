@@ -22,7 +22,8 @@ namespace jit::inline v1 {
 // Damaged lines are passed over. Only variants of one template as it is now are ever found: any
 // change of it changes their keys. A file that cannot be read or written costs compiles, no more.
 //
-// Threads: any; and any process.
+// Threads: any; and any process. Fork: a child leaves its parent's alone, as the tuning that has
+// it.
 class RefusedVariants {
  public:
   // Reads what is there. Nothing is kept where `source` has no directory or may not write to it.

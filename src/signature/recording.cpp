@@ -19,11 +19,13 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
+// Made at load: a child of fork() would wait for ever for a thread that made it at its first use.
+const json kNone = json::object();
+
 // The members of an object that may be missing, sorted by name as JSON objects are here.
 const json& members_of(const json& line, const char* name) {
-  static const json none = json::object();
   const auto member = line.find(name);
-  if (member == line.end()) return none;
+  if (member == line.end()) return kNone;
   if (!member->is_object()) throw LineSkip{fmt::format("{} is no object", name)};
   return *member;
 }

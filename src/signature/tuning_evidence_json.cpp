@@ -55,10 +55,12 @@ double number_or_0(const json& object, const char* name) {
   return member == object.end() ? 0 : number(*member, name);
 }
 
+// Made at load: a child of fork() would wait for ever for a thread that made it at its first use.
+const json kNone = json::array();
+
 const json& array_of(const json& object, const char* name) {
-  static const json none = json::array();
   const auto member = object.find(name);
-  if (member == object.end()) return none;
+  if (member == object.end()) return kNone;
   if (!member->is_array()) refuse(name, "no list");
   return *member;
 }

@@ -38,16 +38,13 @@ std::string key_of(const table::Template& tmpl, std::span<const Value> values,
 std::uint32_t distance(std::uint32_t a, std::uint32_t b) { return a > b ? a - b : b - a; }
 
 // What a device is compared with where none is spoken of: larger than all there are.
-const DeviceModel& largest() {
-  static const DeviceModel model{"", std::numeric_limits<std::uint32_t>::max(),
-                                 std::numeric_limits<std::uint32_t>::max()};
-  return model;
-}
+constinit const DeviceModel kLargest{"", std::numeric_limits<std::uint32_t>::max(),
+                                     std::numeric_limits<std::uint32_t>::max()};
 
 // Smaller is nearer. Two rows of one thing differ in device or release, hence in rank.
 template <class Row>
 auto rank_of(const Row& row, const TuningTarget& target) {
-  const DeviceModel& wanted = target.device ? *target.device : largest();
+  const DeviceModel& wanted = target.device ? *target.device : kLargest;
   const DeviceModel& device = row.device;
   const std::uint32_t newest_first =
       ~((std::uint32_t{row.release.major} << 16) | std::uint32_t{row.release.minor});

@@ -1,5 +1,7 @@
 #include <dlfcn.h>
+#include <pthread.h>
 
+#include <atomic>
 #include <cstring>
 #include <stdexcept>
 
@@ -7,13 +9,33 @@
 #include "support/fake_image.hpp"
 
 namespace jit::testing {
+namespace {
+
+std::atomic<FakeCuda*> opened{nullptr};
+
+// Put in place before the library's own handlers, so that it locks after them: threads come to the
+// fake driver with the library's locks, and nobody with its own to the library's.
+__attribute__((constructor(101))) void watch_forks() {
+  const auto after = [] {
+    if (FakeCuda* fake = opened) fake->after_fork();
+  };
+  ::pthread_atfork(
+      [] {
+        if (FakeCuda* fake = opened) fake->before_fork();
+      },
+      after, after);
+}
+
+}  // namespace
 
 FakeCuda& FakeCuda::of(const char* path) {
   void* library = ::dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (library == nullptr) throw std::runtime_error(::dlerror());
   void* control = ::dlsym(library, "fake_cuda_control");
   if (control == nullptr) throw std::runtime_error("not the fake driver");
-  return *static_cast<FakeCuda*>(reinterpret_cast<void* (*)()>(control)());
+  auto* const fake = static_cast<FakeCuda*>(reinterpret_cast<void* (*)()>(control)());
+  opened = fake;
+  return *fake;
 }
 
 std::vector<std::byte> make_fake_image(const FakeImage& image) {

@@ -73,6 +73,11 @@ class FakeCuda {
   virtual void set_version(int version) = 0;
   // Lets the next `times` calls of this name return `result` without an effect; -1: all of them.
   virtual void fail(const std::string& call, int result, int times = 1) = 0;
+  // Lets calls of this name stand still before they begin, until release(). In a child of fork()
+  // nothing is held.
+  virtual void hold(const std::string& call) = 0;
+  virtual void release() = 0;
+  virtual void wait_until_held() const = 0;
   virtual int calls(const std::string& call) const = 0;
   virtual std::vector<FakeLaunch> launches() const = 0;
   // The calling thread's capture mode: 0 global, 1 thread-local, 2 relaxed.
@@ -84,6 +89,10 @@ class FakeCuda {
   virtual void set_launch_us(std::function<double(const FakeLaunch&)> us_of) = 0;
   // What NVML says of every device.
   virtual void set_clock_mhz(unsigned mhz, unsigned long long throttle_reasons) = 0;
+  // For fake_client.cpp: the lock is taken while a process forks, so that a child finds no half
+  // of a change.
+  virtual void before_fork() = 0;
+  virtual void after_fork() = 0;
 };
 
 }  // namespace jit::testing

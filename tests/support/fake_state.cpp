@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <new>
 
@@ -42,9 +43,13 @@ std::uint64_t volume(const Dim3& extent) { return std::uint64_t{extent.x} * exte
 FakeState& FakeState::get() {
   static FakeState& instance = *[] {
     auto* const made = new FakeState;
-    // A thread that is in here at a fork is not there to leave in the child. Nothing is locked for
-    // the fork itself: threads come here with the library's locks, which are taken then.
-    ::pthread_atfork(nullptr, nullptr, [] { new (&get().mutex) std::mutex; });
+    // A thread that is in here at a fork is not there to leave in the child. Nothing can be locked
+    // for the fork from here: threads come here with the library's locks, which are taken later.
+    ::pthread_atfork(nullptr, nullptr, [] {
+      new (&get().mutex) std::mutex;
+      get().release();
+      get().standing_ = 0;
+    });
     return made;
   }();
   return instance;
@@ -96,6 +101,24 @@ FakeContext* FakeState::current() {
 CudaCaptureMode& FakeState::thread_mode() {
   thread_local CudaCaptureMode mode = kCudaCaptureGlobal;
   return mode;
+}
+
+void FakeState::hold(const std::string& call) { held_ = new std::string(call); }
+void FakeState::release() { held_ = nullptr; }
+
+void FakeState::wait_until_held() const {
+  while (standing_ == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+void FakeState::stand_still(const char* call) {
+  const auto is_held = [&] {
+    const std::string* const held = held_;
+    return held != nullptr && *held == call;
+  };
+  if (!is_held()) return;
+  ++standing_;
+  while (is_held()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  --standing_;
 }
 
 void FakeState::reset(std::vector<FakeDevice> new_devices) {

@@ -1,6 +1,7 @@
 // What the fake driver knows. Every member needs the lock unless it says otherwise.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -49,6 +50,9 @@ class FakeState final : public FakeCuda {
   void reset(std::vector<FakeDevice> devices) override;
   void set_version(int version) override;
   void fail(const std::string& call, int result, int times) override;
+  void hold(const std::string& call) override;
+  void release() override;
+  void wait_until_held() const override;
   int calls(const std::string& call) const override;
   std::vector<FakeLaunch> launches() const override;
   int capture_mode() const override;
@@ -57,6 +61,11 @@ class FakeState final : public FakeCuda {
   void set_launch_us(std::function<double(const FakeLaunch&)> us_of) override;
   void set_clock_mhz(unsigned mhz, unsigned long long throttle_reasons) override;
 
+  void before_fork() override { mutex.lock(); }
+  void after_fork() override { mutex.unlock(); }
+
+  // For as long as a test holds this call. Without the lock.
+  void stand_still(const char* call);
   // Counts a call. Returns: the failure that a test asked for, or success.
   CudaResult enter(const char* call);
   // The same for a call that captures forbid: one that does is broken by it, and the call fails.
@@ -100,6 +109,8 @@ class FakeState final : public FakeCuda {
   std::uint64_t last_id_ = 0;
   std::function<double(const FakeLaunch&)> us_of_;
   double now_us_ = 0;
+  std::atomic<const std::string*> held_{nullptr};  // leaked: a call may be looking at it
+  std::atomic<int> standing_{0};
   std::map<std::string, Failure> failures_;
   std::map<std::string, int> calls_;
 };

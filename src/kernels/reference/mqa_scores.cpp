@@ -15,14 +15,11 @@ constexpr std::size_t kHeads = 2 * kLanes;  // and of a step
 constexpr std::size_t kGroup = 4;           // keys that share what is loaded of the queries
 using Vector = double __attribute__((vector_size(kLanes * sizeof(double)), aligned(8)));
 
-const std::array<double, 256>& values_of_codes() {
-  static const std::array<double, 256> values = [] {
-    std::array<double, 256> made{};
-    for (std::uint32_t code = 0; code < made.size(); ++code) {
-      made[code] = decode(kE4M3Format, code);
-    }
-    return made;
-  }();
+std::array<double, 256> values_of_codes() {
+  std::array<double, 256> values{};
+  for (std::uint32_t code = 0; code < values.size(); ++code) {
+    values[code] = decode(kE4M3Format, code);
+  }
   return values;
 }
 
@@ -82,8 +79,9 @@ struct MqaScorer::State {
   std::size_t tokens = 0;
   std::size_t heads = 0;
   std::size_t dim = 0;
-  std::vector<double> query;    // [tokens, dim, heads]
-  std::vector<double> weights;  // [tokens, heads]
+  std::vector<double> query;         // [tokens, dim, heads]
+  std::vector<double> weights;       // [tokens, heads]
+  std::array<double, 256> values{};  // of e4m3's codes
   void (*dots)(const DotOperands&, Dots&) = dots_plain;
 
   // Adds all heads of a token to the sums of kGroup keys [dim, kGroup].
@@ -111,13 +109,13 @@ MqaScorer::MqaScorer(const Queries& queries) : state_(std::make_unique<State>())
   state.query.resize(rows * state.dim);
   state.weights.assign(queries.weights, queries.weights + rows);
   if (has_avx2()) state.dots = dots_avx2;
-  const auto& values = values_of_codes();
+  state.values = values_of_codes();
   const auto* const codes = static_cast<const std::uint8_t*>(queries.query);
   for (std::size_t row = 0; row < rows; ++row) {
     const std::size_t token = row / state.heads;
     for (std::size_t d = 0; d < state.dim; ++d) {
       state.query[(token * state.dim + d) * state.heads + row % state.heads] =
-          values[codes[row * state.dim + d]];
+          state.values[codes[row * state.dim + d]];
     }
   }
 }
@@ -125,14 +123,15 @@ MqaScorer::MqaScorer(const Queries& queries) : state_(std::make_unique<State>())
 void MqaScorer::score(const void* keys, const void* scales, std::size_t count,
                       MqaScore* scores) const {
   const State& state = *state_;
-  const auto& values = values_of_codes();
   const auto* const codes = static_cast<const std::uint8_t*>(keys);
   std::vector<double> group(state.dim * kGroup);
   for (std::size_t first = 0; first < count; first += kGroup) {
     const std::size_t some = std::min(kGroup, count - first);
     for (std::size_t key = 0; key < some; ++key) {
       const std::uint8_t* const code = codes + (first + key) * state.dim;
-      for (std::size_t d = 0; d < state.dim; ++d) group[d * kGroup + key] = values[code[d]];
+      for (std::size_t d = 0; d < state.dim; ++d) {
+        group[d * kGroup + key] = state.values[code[d]];
+      }
     }
     for (std::size_t token = 0; token < state.tokens; ++token) {
       std::array<MqaScore, kGroup> sums{};

@@ -6,7 +6,7 @@
 // Shapes: params.h.
 // Launch: grid (workers), block (kNumThreads), smem_bytes_of(tile) of dynamic shared memory.
 // Division: groups of kBlockQ query tokens have the tiles of all keys that one of them sees; blocks
-//           take equal shares of all these, in splits of 256 keys, and find them by themselves.
+//           take equal shares of all these, in splits of 64 keys, and find them by themselves.
 // Numerics: products of e4m3 as the tensor cores add them up; everything after in fp32.
 // Source: DeepGEMM's fp8_mqa_logits for the operands.
 #pragma once

@@ -14,7 +14,7 @@ namespace mqa_logits {
 //         COMPRESSED_LOGITS. Keys in [starts[i], ends[i]) are scored, both cut to [0, n], as far as
 //         they have a column below logits_width; other columns below it are -inf with CLEAN_LOGITS,
 //         else left as they are.
-// Requires: m, n and logits_width below 2^31 - 256; ceil(m / kBlockQ) * ceil(n / 256) below 2^31.
+// Requires: m, n and logits_width below 2^31 - 256; ceil(m / kBlockQ) * ceil(n / 64) below 2^31.
 //           Without keys (n = 0) their maps may be those of anything.
 struct Params {
   TensorMap keys;           // 2-D {d, n}, box {d, 64}, swizzle of d bytes

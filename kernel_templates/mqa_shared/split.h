@@ -4,7 +4,7 @@
 namespace cubinet {
 namespace mqa {
 
-constexpr int kSplitTokens = 256;  // keys of one request
+constexpr int kSplitTokens = 64;  // keys of one request: finer, and blocks would share a tile
 
 }  // namespace mqa
 }  // namespace cubinet

@@ -26,7 +26,7 @@ std::int32_t random_length(std::mt19937_64& random, std::uint64_t kind) {
     case 0: return static_cast<std::int32_t>(random() % 4096);
     case 1: return random() % 4 == 0 ? static_cast<std::int32_t>(random() % 3000) : 0;
     case 2:
-      return static_cast<std::int32_t>(256 * (random() % 5)) + static_cast<int>(random() % 3) - 1;
+      return static_cast<std::int32_t>(64 * (random() % 17)) + static_cast<int>(random() % 3) - 1;
     case 3: return static_cast<std::int32_t>(random() % 200'000) - 50'000;
     default: return random() % 100 == 0 ? 131'072 : static_cast<std::int32_t>(random() % 300);
   }

@@ -71,7 +71,7 @@ TEST_CASE("shapes and strides that mqa_logits does not take are refused by name"
          a.num_tokens = 1 << 20;
          a.num_keys = 1 << 19;
        },
-       "num_tokens * ceil(num_keys / 256) is 1048576 * 2048; expected less than 2^31: split the "
+       "num_tokens * ceil(num_keys / 64) is 1048576 * 8192; expected less than 2^31: split the "
        "tokens over several launches"},
       {[](auto& a) { a.logits_stride = 999; },
        "logits_stride is 999; expected logits_width (1000) or more, and offsets below 2^57 for 10 "

@@ -81,7 +81,7 @@ TEST_CASE("shapes that paged_mqa_logits has no kernel for are refused by name") 
          a.batch = 512;
          a.max_context_len = 1 << 30;
        },
-       "batch * ceil(max_context_len / 256) is 512 * 4194304; expected less than 2^31: give the "
+       "batch * ceil(max_context_len / 64) is 512 * 16777216; expected less than 2^31: give the "
        "longest context there can be, or split the batch over several launches"},
   });
 }

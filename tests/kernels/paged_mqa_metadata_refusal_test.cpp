@@ -133,7 +133,7 @@ const std::vector<Refusal>& refusals() {
       {"num_workers is -132; expected 0 to ", [](Args& a) { a.num_workers = -132; }},
       {"num_workers is 9223372036854775807; expected 0 to ",
        [](Args& a) { a.num_workers = kHuge; }},
-      {"batch * ceil(max_context_len / 256) is 256 * 8388608; expected less than 2^31: give the "
+      {"batch * ceil(max_context_len / 64) is 256 * 33554432; expected less than 2^31: give the "
        "longest context there can be, or split the batch over several launches",
        [](Args& a) { a.max_context_len = (std::int64_t{1} << 31) - 1; }},
       {"context_lens is null; give device memory", [](Args& a) { a.context_lens = nullptr; }},

@@ -160,7 +160,7 @@ TEST_CASE("the first worker at a split is the inverse of the first split of a wo
   }
 }
 
-TEST_CASE("a length is cut to what there may be, and splits are its 256s", "[kernels][schedule]") {
+TEST_CASE("a length is cut to what there may be, and splits are its 64s", "[kernels][schedule]") {
   constexpr std::int32_t kMost = std::numeric_limits<std::int32_t>::max();
   constexpr unsigned kMostLength = (1U << 31) - 1;
   CHECK(schedule::length_of(-1, 100) == 0);
@@ -169,8 +169,8 @@ TEST_CASE("a length is cut to what there may be, and splits are its 256s", "[ker
   CHECK(schedule::length_of(99, 100) == 99);
   CHECK(schedule::length_of(101, 100) == 100);
   CHECK(schedule::length_of(kMost, kMostLength) == kMostLength);
-  for (const auto& [length, splits] : {std::pair{0U, 0U}, std::pair{1U, 1U}, std::pair{256U, 1U},
-                                       std::pair{257U, 2U}, std::pair{kMostLength, 1U << 23}}) {
+  for (const auto& [length, splits] : {std::pair{0U, 0U}, std::pair{1U, 1U}, std::pair{64U, 1U},
+                                       std::pair{65U, 2U}, std::pair{kMostLength, 1U << 25}}) {
     CHECK(schedule::splits_of(length) == splits);
   }
 }
@@ -215,7 +215,7 @@ TEST_CASE("a schedule that is wrong anywhere is judged so", "[kernels][schedule]
   }
   CHECK(spoilt > 1000);
   // Without the reference: two splits too many for the first of two workers.
-  const ScheduleCase given{1, 1, 4096, 2, {2048}};
+  const ScheduleCase given{1, 1, 4096, 2, {512}};
   CHECK(reference::judge_schedule(given.problem(), std::vector<std::int32_t>{0, 0, 0, 6, 1, 0}) ==
         "workers have 2 to 6 splits");
   CHECK(reference::judge_schedule(given.problem(), std::vector<std::int32_t>{0, 0, 0, 4, 1, 0}) ==

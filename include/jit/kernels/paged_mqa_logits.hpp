@@ -73,7 +73,7 @@ struct PagedMqaLogitsArgs {
 JIT_EXPORT void paged_mqa_logits(Runtime& runtime, const PagedMqaLogitsArgs& args, Stream stream);
 JIT_EXPORT void paged_mqa_logits(const PagedMqaLogitsArgs& args, Stream stream);
 
-// Operands of the schedule: which worker scores which keys, in splits of 256.
+// Operands of the schedule: which worker scores which keys, in splits of 64.
 //
 // Shapes: context_lens [b, n] int32, as above. schedule [num_workers + 1, 2] int32, written: pairs
 // of

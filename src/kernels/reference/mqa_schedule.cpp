@@ -8,7 +8,7 @@
 namespace jit::inline v1::reference {
 namespace {
 
-constexpr std::int64_t kSplit = 256;
+constexpr std::int64_t kSplit = 64;
 
 struct Place {
   std::int64_t request = 0;

@@ -21,7 +21,7 @@ struct ScheduleProblem {
   const std::int32_t* context_lens = nullptr;
 };
 
-// The splits of each request: ceil(length / 256) of its longest token.
+// The splits of each request: ceil(length / 64) of its longest token.
 std::vector<std::int64_t> splits_of_requests(const ScheduleProblem& problem);
 
 // The schedule, [num_workers + 1, 2], found by dealing splits out one after another.

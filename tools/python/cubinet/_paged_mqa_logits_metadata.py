@@ -20,7 +20,7 @@ def paged_mqa_logits_metadata(schedule: Any, context_lens: Any, max_context_len:
                               runtime: Optional[Runtime] = None) -> None:
     """Divides the keys of a batch over the workers (thread blocks) of paged_mqa_logits.
 
-    schedule:     [num_workers + 1, 2] int32, contiguous. Written: (request, split of 256 keys)
+    schedule:     [num_workers + 1, 2] int32, contiguous. Written: (request, split of 64 keys)
                   pairs; worker i does from its pair up to the next one, the last is (batch, 0).
     context_lens: [batch, next_n] or [batch] int32, contiguous; below 0 counts as 0, beyond
                   max_context_len as that.

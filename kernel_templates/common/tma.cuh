@@ -5,6 +5,7 @@
 // thread's bulk group. Boxes are described by a tensor map; coordinates are in elements, innermost
 // first, and may lie outside of the tensor, below zero too: there a load fills with what the map
 // says (zeros or NaN) and a store writes nothing. A box always counts with all of its bytes.
+// The innermost coordinate is a multiple of 16 bytes: else the copy dies as an illegal instruction.
 //
 // Requires: a tensor map in a kernel's __grid_constant__ parameter, constant or global memory, at a
 //           multiple of 64; shared memory aligned to 128 bytes for boxes, to the swizzle's repeat
@@ -25,7 +26,7 @@ namespace cubinet {
 // What the L2 does with the lines of a copy: the encodings of createpolicy.fractional with all of
 // the lines. Source: PTX ISA 9.0, 9.7.9.18 "createpolicy".
 enum class CachePolicy : unsigned long long {
-  kEvictNormal = 0x1000000000000000ull,
+  kEvictNormal = 0x16F0000000000000ull,
   kEvictFirst = 0x12F0000000000000ull,
   kEvictLast = 0x14F0000000000000ull
 };
@@ -158,6 +159,14 @@ __device__ __forceinline__ void bulk_load(void* smem, const void* global, unsign
 
 // Part of the thread's open bulk group, which bulk_commit_group closes.
 
+__device__ __forceinline__ void tma_store_1d(const TensorMap& map, const void* smem,
+                                             CachePolicy policy, int c0) {
+  asm volatile(
+      "cp.async.bulk.tensor.1d.global.shared::cta.tile.bulk_group.L2::cache_hint"
+      " [%0, {%2}], [%1], %3;" ::"l"(&map),
+      "r"(shared_address(smem)), "r"(c0), "l"(detail::bits_of(policy))
+      : "memory");
+}
 __device__ __forceinline__ void tma_store_2d(const TensorMap& map, const void* smem,
                                              CachePolicy policy, int c0, int c1) {
   asm volatile(

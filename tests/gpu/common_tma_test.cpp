@@ -21,7 +21,7 @@ using Bytes = std::vector<std::byte>;
 
 constexpr Swizzle kSwizzles[] = {Swizzle::kNone, Swizzle::k32Bytes, Swizzle::k64Bytes,
                                  Swizzle::k128Bytes};
-constexpr std::array<std::uint64_t, 3> kPolicies{0x1000000000000000U, 0x12F0000000000000U,
+constexpr std::array<std::uint64_t, 3> kPolicies{0x16F0000000000000U, 0x12F0000000000000U,
                                                  0x14F0000000000000U};
 constexpr std::size_t kMostBytes = std::size_t{48} * 1024;
 
@@ -144,6 +144,7 @@ void check_rank(std::uint32_t rank, int boxes_per_kind) {
   }
 }
 
+TEST_CASE("1-D boxes land and leave byte by byte", "[common][tma]") { check_rank(1, 8); }
 TEST_CASE("2-D boxes land and leave byte by byte", "[common][tma]") { check_rank(2, 8); }
 TEST_CASE("3-D boxes land and leave byte by byte", "[common][tma]") { check_rank(3, 8); }
 TEST_CASE("4-D boxes land and leave byte by byte", "[common][tma]") { check_rank(4, 8); }

@@ -106,11 +106,13 @@ Coordinates random_coordinates(std::mt19937_64& random, const TensorMapSpec& spe
   // Mostly near the tensor's corners, else few boxes of five dimensions would meet it at all.
   Coordinates at{};
   for (std::uint32_t i = 0; i < spec.rank; ++i) {
+    const int step = i == 0 ? static_cast<int>(16 / bytes_of(spec.type)) : 1;
     const int box = static_cast<int>(spec.box[i]);
     const int size = static_cast<int>(spec.sizes[i]);
     const bool far = draw(random, 0, 9) == 0;
-    at[i] = far ? draw(random, -box - 1, size + 1)
-                : draw(random, -box / 2, std::max(0, size - box / 2));
+    const int low = far ? -box - step : -box / 2;
+    const int high = far ? size + step : std::max(0, size - box / 2);
+    at[i] = step * draw(random, low / step, high / step);
   }
   return at;
 }

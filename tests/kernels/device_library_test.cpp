@@ -35,10 +35,10 @@ TEST_CASE("the device library compiles", "[kernels][common]") {
     CAPTURE(name);
     CHECK(precompile(name, {}).cubin_bytes > 0);
   }
-  for (const std::int64_t rank : {2, 3, 4, 5}) {
+  for (const std::int64_t rank : {1, 2, 3, 4, 5}) {
     CAPTURE(rank);
     CHECK(precompile("test_tma", {{"RANK", rank}}).cubin_bytes > 0);
-    CHECK(precompile("test_multicast", {{"RANK", rank}}).cubin_bytes > 0);
+    if (rank > 1) CHECK(precompile("test_multicast", {{"RANK", rank}}).cubin_bytes > 0);
   }
 }
 

@@ -12,6 +12,7 @@ namespace test_tma {
 template <int RANK>
 __device__ __forceinline__ void load(void* smem, const TensorMap& map, Mbarrier* barrier,
                                      CachePolicy policy, const int (&at)[5]) {
+  if constexpr (RANK == 1) tma_load_1d(smem, map, barrier, policy, at[0]);
   if constexpr (RANK == 2) tma_load_2d(smem, map, barrier, policy, at[0], at[1]);
   if constexpr (RANK == 3) tma_load_3d(smem, map, barrier, policy, at[0], at[1], at[2]);
   if constexpr (RANK == 4) tma_load_4d(smem, map, barrier, policy, at[0], at[1], at[2], at[3]);
@@ -23,6 +24,7 @@ __device__ __forceinline__ void load(void* smem, const TensorMap& map, Mbarrier*
 template <int RANK>
 __device__ __forceinline__ void store(const TensorMap& map, const void* smem, CachePolicy policy,
                                       const int (&at)[5]) {
+  if constexpr (RANK == 1) tma_store_1d(map, smem, policy, at[0]);
   if constexpr (RANK == 2) tma_store_2d(map, smem, policy, at[0], at[1]);
   if constexpr (RANK == 3) tma_store_3d(map, smem, policy, at[0], at[1], at[2]);
   if constexpr (RANK == 4) tma_store_4d(map, smem, policy, at[0], at[1], at[2], at[3]);

@@ -104,6 +104,27 @@ class MergeAttnStatesArgs(Growing):
                 ("programmatic_dependent", c_int32)]
 
 
+class MqaLogitsArgs(Growing):
+    _fields_ = [("struct_bytes", c_size_t), ("num_tokens", c_int64), ("num_keys", c_int64),
+                ("num_heads", c_int64), ("head_dim", c_int64), ("query", c_void_p),
+                ("keys", c_void_p), ("key_scales", c_void_p), ("weights", c_void_p),
+                ("starts", c_void_p), ("ends", c_void_p), ("logits", c_void_p),
+                ("logits_width", c_int64), ("logits_stride", c_int64), ("num_workers", c_int64),
+                ("logits_type", c_int32), ("compressed_logits", c_int32),
+                ("clean_logits", c_int32), ("in_order", c_int32)]
+
+
+class PagedMqaLogitsArgs(Growing):
+    _fields_ = [("struct_bytes", c_size_t), ("batch", c_int64), ("next_n", c_int64),
+                ("num_heads", c_int64), ("head_dim", c_int64), ("block_kv", c_int64),
+                ("num_blocks", c_int64), ("max_context_len", c_int64), ("query", c_void_p),
+                ("kv_cache", c_void_p), ("weights", c_void_p), ("context_lens", c_void_p),
+                ("block_table", c_void_p), ("schedule", c_void_p), ("logits", c_void_p),
+                ("block_stride", c_int64), ("block_table_stride", c_int64),
+                ("logits_stride", c_int64), ("num_workers", c_int64), ("logits_type", c_int32),
+                ("clean_logits", c_int32), ("in_order", c_int32), ("reserved", c_int32)]
+
+
 class PagedMqaLogitsMetadataArgs(Growing):
     _fields_ = [("struct_bytes", c_size_t), ("batch", c_int64), ("next_n", c_int64),
                 ("max_context_len", c_int64), ("num_workers", c_int64), ("context_lens", c_void_p),
@@ -161,6 +182,8 @@ FUNCTIONS = {
     "cubinet_kernel_max_active_blocks": (c_int32, [c_void_p, c_int32, c_size_t, c_void_p]),
     "cubinet_make_tensor_map": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "cubinet_merge_attn_states": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "cubinet_mqa_logits": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "cubinet_paged_mqa_logits": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "cubinet_paged_mqa_logits_metadata": (c_int32, [c_void_p, c_void_p, c_void_p]),
 }
 

@@ -10,10 +10,12 @@ from . import _operands, _runtime, _tensors
 from ._dtypes import BF16, BYTES, E4M3, F16, F32, LONG_NAMES, U8
 from ._errors import last_error
 from ._library import C
+from ._mqa_logits import mqa_logits
+from ._paged_mqa_logits import paged_mqa_logits
 from ._paged_mqa_logits_metadata import paged_mqa_logits_metadata
 from ._runtime import Runtime
 
-__all__ = ["merge_attn_states", "paged_mqa_logits_metadata"]
+__all__ = ["merge_attn_states", "mqa_logits", "paged_mqa_logits", "paged_mqa_logits_metadata"]
 
 # cubinet_merge_attn_states_args, packed in one go: ctypes would take a call for each field.
 _ARGS = struct.Struct("@Q3q8Q6q4i")

@@ -3,7 +3,7 @@
 
 usage: check_docs.py paths [ROOT]            every path that a document names exists
        check_docs.py program LANGUAGE [--driver LIBCUDA] -- COMMAND...
-                                             the README's first program in cpp, c or python builds;
+                                             the README's programs in cpp, c or python build;
                                              in COMMAND it is SOURCE, the result PROGRAM. With
                                              LIBCUDA it must then run, and without a driver print
                                              an error and fail. COMMAND may be empty for python
@@ -52,13 +52,18 @@ def missing_paths(root):
                 yield document, link
 
 
-def first_program(root, language):
-    """The first block of the README in that language that is a whole program."""
+def programs_of(root, language):
+    """The blocks of the README in that language that are whole programs; at least one."""
     text = (root / "README.md").read_text(encoding="utf-8")
-    for found, program in FENCE.findall(text):
-        if found == language and re.search(PROGRAM[language][0], program, re.MULTILINE):
-            return program
-    sys.exit(f"check docs: README.md has no whole program in {language}")
+    programs = [program for found, program in FENCE.findall(text)
+                if found == language and re.search(PROGRAM[language][0], program, re.MULTILINE)]
+    if not programs:
+        sys.exit(f"check docs: README.md has no whole program in {language}")
+    return programs
+
+
+def first_program(root, language):
+    return programs_of(root, language)[0]
 
 
 def run_program(command, driver):
@@ -69,15 +74,20 @@ def run_program(command, driver):
     return result.returncode, result.stdout + result.stderr
 
 
-def check_program(root, language, driver, command):
-    """Runs the command, SOURCE being the README's program and PROGRAM what it makes of it."""
+def check_programs(root, language, driver, command):
+    for text in programs_of(root, language):
+        check_program(text, language, driver, command)
+
+
+def check_program(text, language, driver, command):
+    """Runs the command, SOURCE being the program and PROGRAM what it makes of it."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / PROGRAM[language][1]
-        source.write_text(first_program(root, language), encoding="utf-8")
+        source.write_text(text, encoding="utf-8")
         names = {"SOURCE": str(source), "PROGRAM": f"{folder}/program"}
         command = [names.get(argument, argument) for argument in command]
         if command and subprocess.run(command, check=False).returncode != 0:
-            sys.exit(f"check docs: the README's first program in {language} does not build")
+            sys.exit(f"check docs: a program of the README in {language} does not build:\n{text}")
         if driver:
             program = [sys.executable, str(source)] if language == "python" else [names["PROGRAM"]]
             status, text = run_program(program, driver)
@@ -153,7 +163,7 @@ def main():
         options = sys.argv[3:split]
         if options and (len(options) != 2 or options[0] != "--driver"):
             sys.exit(__doc__)
-        check_program(root, sys.argv[2], options[1] if options else "", sys.argv[split + 1:])
+        check_programs(root, sys.argv[2], options[1] if options else "", sys.argv[split + 1:])
     elif verb == "tuning" and sys.argv[3:4] == ["--"]:
         check_tuning_program(root, sys.argv[2], sys.argv[4:])
     elif verb == "variables" and len(sys.argv) == 3:

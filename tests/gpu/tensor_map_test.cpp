@@ -50,7 +50,6 @@ TEST_CASE("the driver refuses what a broken rule names", "[tensor_map]") {
     Change change;
   };
   const std::vector<Row> rows{
-      {"rank", [](auto& s) { s.rank = 0; }},
       {"address", [](auto& s) { s.address = static_cast<const char*>(s.address) + 8; }},
       {"size 0", [](auto& s) { s.sizes[2] = 0; }},
       {"size 2^32 + 1", [](auto& s) { s.sizes[2] = (1ULL << 32) + 1; }},

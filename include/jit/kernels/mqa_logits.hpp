@@ -52,7 +52,8 @@ struct MqaLogitsArgs {
 //
 // Requires: the stream belongs to the current context, of a device of compute capability 9.0.
 // Errors: kInvalidArgument names the operand, its value and what was expected; nothing is launched.
-//         Else those of get_kernel and Kernel::launch. m = 0 launches nothing.
+//         Else those of get_kernel and Kernel::launch; kUnsupportedArch on another GPU. m = 0 or no
+//         columns launch nothing, nor does n = 0 without clean_logits.
 JIT_EXPORT void mqa_logits(Runtime& runtime, const MqaLogitsArgs& args, Stream stream);
 JIT_EXPORT void mqa_logits(const MqaLogitsArgs& args, Stream stream);
 

@@ -68,7 +68,8 @@ struct PagedMqaLogitsArgs {
 // a schedule,
 //         num_workers is the one it was made for.
 // Errors: kInvalidArgument names the operand, its value and what was expected; nothing is launched.
-//         Else those of get_kernel and Kernel::launch. b = 0 launches nothing.
+//         Else those of get_kernel and Kernel::launch; kUnsupportedArch on another GPU. b = 0 or
+//         max_context_len = 0 launches nothing.
 // Cost: as get_kernel + launch, and two tensor maps that are encoded once per address and shape.
 JIT_EXPORT void paged_mqa_logits(Runtime& runtime, const PagedMqaLogitsArgs& args, Stream stream);
 JIT_EXPORT void paged_mqa_logits(const PagedMqaLogitsArgs& args, Stream stream);

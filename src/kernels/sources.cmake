@@ -1,13 +1,19 @@
 set(CUBINET_SOURCES_KERNELS
     merge_attn_states.cpp
     merge_attn_states_tuning.cpp
+    mqa_device_pool.cpp
     mqa_launch.cpp
     mqa_logits.cpp
+    mqa_operands.cpp
     mqa_pool.cpp
+    mqa_tuning.cpp
+    mqa_verdicts.cpp
     operands.cpp
     paged_mqa_logits.cpp
     paged_mqa_logits_metadata.cpp
     paged_mqa_logits_metadata_tuning.cpp
+    paged_mqa_operands.cpp
+    paged_mqa_tuning.cpp
     random_pool.cpp
     reference/element.cpp
     reference/merge_attn_states.cpp

@@ -11,7 +11,9 @@ set(CUBINET_TESTS_KERNELS
   mqa_logits_judge_test.cpp
   mqa_logits_launch_test.cpp
   mqa_logits_refusal_test.cpp
+  mqa_operands_test.cpp
   mqa_reference_test.cpp
+  mqa_tuning_test.cpp
   paged_mqa_logits_launch_test.cpp
   paged_mqa_logits_refusal_test.cpp
   paged_mqa_metadata_refusal_test.cpp

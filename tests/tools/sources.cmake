@@ -1,4 +1,5 @@
 set(CUBINET_TESTS_TOOLS
+    bench_compile_test.cpp
     cache_diff_test.cpp
     cache_stats_test.cpp
     cache_verbs_test.cpp

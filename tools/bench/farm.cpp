@@ -20,6 +20,7 @@
 
 #include "base/file.hpp"
 #include "bench/bare_compile.hpp"
+#include "bench/machine_text.hpp"
 #include "cubinet/precompile/domain.hpp"
 #include "cubinet/precompile/machine.hpp"
 #include "runtime/runtime_impl.hpp"
@@ -197,19 +198,6 @@ std::vector<std::size_t> default_workers() {
   return workers;
 }
 
-double load_average() {
-  std::array<double, 1> load{};
-  return ::getloadavg(load.data(), 1) == 1 ? load[0] : -1;
-}
-
-std::string processor() {
-  std::ifstream lines("/proc/cpuinfo");
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  }
-  return "unknown processor";
-}
-
 }  // namespace
 
 std::vector<Signature> farm_bench_signatures(Runtime& runtime, std::size_t kernels) {
@@ -245,11 +233,10 @@ int run_compile_loop(Runtime& runtime, const std::string& arch, std::size_t kern
   return failed ? 1 : 0;
 }
 
-BenchReport bench_farm(Runtime& runtime, const fs::path& folder, const FarmBenchOptions& options) {
-  BenchReport report;
+void bench_farm(Runtime& runtime, const fs::path& folder, const FarmBenchOptions& options,
+                BenchReport& report) {
   report.benchmark = "the precompile farm";
-  report.host = fmt::format("{}, {} cores usable, load {:.1f} at the start", processor(),
-                            Machine().cores(), load_average());
+  report.host = machine_text();
   const std::size_t kernels = farm_bench_signatures(runtime, options.kernels).size();
   if (kernels > kMostKernels) fail(fmt::format("at most {} kernels", kMostKernels));
   const std::vector<std::size_t> counts =
@@ -281,7 +268,6 @@ BenchReport bench_farm(Runtime& runtime, const fs::path& folder, const FarmBench
           {"farm_over_threads", ratio_of(of.threads, of.farm, &Cost::seconds)},
           {"cpu_farm_over_bare", ratio_of(of.farm, of.bare, &Cost::cpu_seconds)}}});
   }
-  return report;
 }
 
 }  // namespace jit::inline v1

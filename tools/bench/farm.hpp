@@ -26,8 +26,8 @@ struct FarmBenchOptions {
 // Rates are medians of kernels per second; ratios are medians of the rounds' own. CPU time is of
 // the processes with all that they started: it tells the farm's cost apart from a machine that
 // others use too. Errors: kNoCompiler; kInternal if a run did not do all its work.
-BenchReport bench_farm(Runtime& runtime, const std::filesystem::path& folder,
-                       const FarmBenchOptions& options);
+void bench_farm(Runtime& runtime, const std::filesystem::path& folder,
+                const FarmBenchOptions& options, BenchReport& report);
 
 // The units of the benchmark: merge_attn_states over head sizes, two input types, FP8 output or
 // not, both flags, both buckets. Lifetime: units refer to `signatures`.

@@ -1,9 +1,14 @@
 set(CUBINET_SOURCES_BENCH
     bare_compile.cpp
     child_process.cpp
+    compile_time.cpp
     farm.cpp
+    machine_text.cpp
     merge_attn_states.cpp
+    mqa_logits.cpp
     never_wait.cpp
+    paged_mqa_check.cpp
+    paged_mqa_logits.cpp
     report.cpp
     restart.cpp
     runtime_speed.cpp

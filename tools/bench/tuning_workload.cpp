@@ -60,12 +60,24 @@ std::vector<Choice> choices(std::span<const std::string> presets) {
   return found;
 }
 
-Sizes sizes_of(const WorkloadRequest& request) { return {{"num_tokens", request.num_tokens}}; }
+// Of what the template's buckets are about: of merge_attn_states num_tokens.
+Sizes sizes_of(const WorkloadRequest& request) {
+  Sizes sizes;
+  for (const table::BucketDecl& bucket : request.tmpl->buckets) {
+    const bool is_there = std::any_of(sizes.begin(), sizes.end(),
+                                      [&](const Size& size) { return size.name == bucket.size; });
+    if (!is_there) sizes.add({bucket.size, request.num_tokens});
+  }
+  return sizes;
+}
 
 // One request in every step of every bucket, of each preset.
 std::vector<KernelSpec> warm_up_list(std::span<const Choice> choices) {
   std::vector<KernelSpec> kernels;
   for (const Choice& choice : choices) {
+    if (choice.tmpl->buckets.empty()) {
+      kernels.emplace_back(choice.tmpl->name, choice.preset->constants);
+    }
     for (const table::BucketDecl& bucket : choice.tmpl->buckets) {
       for (std::size_t i = 0; i < bucket.steps.size(); ++i) {
         const std::int64_t size = i == 0 ? 0 : bucket.steps[i - 1].up_to + 1;

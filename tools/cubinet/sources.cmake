@@ -1,5 +1,6 @@
 set(CUBINET_SOURCES_CUBINET
     main.cpp
+    bench_request.cpp
     bench_verb.cpp
     cache/cache_access.cpp
     cache/cache_diff_verb.cpp

@@ -6,7 +6,8 @@
 namespace jit::test {
 namespace {
 
-constexpr int kCasesPerShape = 3;
+constexpr std::size_t kShapes = 6 * 3 * 3 * 2;
+constexpr std::size_t kCasesPerShape = 3;
 constexpr std::int64_t kMaxKeys = 24 * 1024;  // of a case, all tokens together
 constexpr std::array<std::int64_t, 13> kBatches{1, 2, 3, 5, 8, 31, 32, 33, 64, 131, 132, 133, 256};
 constexpr std::array<std::int32_t, 14> kEdgeLengths{0,  1,   31,  32,  33,  63,  64,
@@ -73,26 +74,22 @@ void draw_rest(PagedMqaCase& paged, Engine& engine) {
   paged.poison = one_of(kPoisons, engine);
 }
 
+// Shape i of 6 * 3 * 3 * 2.
+PagedMqaCase shape_case(std::size_t i) {
+  PagedMqaCase paged;
+  paged.next_n = 1 + static_cast<std::int64_t>(i % 6);
+  paged.num_heads = std::array<std::int64_t, 3>{16, 32, 64}[i / 6 % 3];
+  paged.head_dim = std::array<std::int64_t, 3>{32, 64, 128}[i / 18 % 3];
+  paged.block_kv = i / 54 % 2 == 0 ? 32 : 64;
+  return paged;
+}
+
 void add_shapes(std::vector<PagedMqaCase>& cases, Engine& engine) {
-  std::uint8_t pattern = 0;
-  for (std::int64_t next_n = 1; next_n <= 6; ++next_n) {
-    for (const std::int64_t heads : {16, 32, 64}) {
-      for (const std::int64_t dim : {32, 64, 128}) {
-        for (const std::int64_t block_kv : {32, 64}) {
-          for (int i = 0; i < kCasesPerShape; ++i) {
-            PagedMqaCase paged;
-            paged.next_n = next_n;
-            paged.num_heads = heads;
-            paged.head_dim = dim;
-            paged.block_kv = block_kv;
-            draw_rest(paged, engine);
-            set_lengths(paged, static_cast<LengthPattern>(pattern), engine());
-            pattern = static_cast<std::uint8_t>((pattern + 1) % kLengthPatterns);
-            cases.push_back(paged);
-          }
-        }
-      }
-    }
+  for (std::size_t i = 0; i < kShapes * kCasesPerShape; ++i) {
+    PagedMqaCase paged = shape_case(i / kCasesPerShape);
+    draw_rest(paged, engine);
+    set_lengths(paged, static_cast<LengthPattern>(i % kLengthPatterns), engine());
+    cases.push_back(paged);
   }
 }
 

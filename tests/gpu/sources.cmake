@@ -25,13 +25,27 @@ set(CUBINET_TESTS_GPU
   merge_plan_test.cpp
   merge_refusal_test.cpp
   mqa_case.cpp
+  mqa_device.cpp
+  mqa_grid.cpp
+  mqa_grid_test.cpp
   mqa_plan.cpp
   mqa_sabotage.cpp
+  mqa_same_bits_test.cpp
   mqa_tools.cpp
+  mqa_variants_test.cpp
   paged_mqa_case.cpp
+  paged_mqa_chain_test.cpp
+  paged_mqa_compiles_test.cpp
+  paged_mqa_control_test.cpp
+  paged_mqa_device.cpp
+  paged_mqa_far_test.cpp
+  paged_mqa_grid_test.cpp
   paged_mqa_inputs.cpp
   paged_mqa_plan.cpp
+  paged_mqa_public_test.cpp
   paged_mqa_sabotage.cpp
+  paged_mqa_same_bits_test.cpp
+  paged_mqa_variants_test.cpp
   restart_test.cpp
   tensor_box.cpp
   schedule_case.cpp

@@ -93,6 +93,38 @@ TEST_CASE("the judge of paged scores finds every kind of wrong result", "[kernel
   }
 }
 
+// The first position of a row at which the reference is NaN.
+std::int64_t first_nan(const PagedMqaCase& paged, const PagedMqaOutcome& outcome,
+                       std::int64_t row) {
+  for (std::int64_t p = 0; p < paged.length(row); ++p) {
+    const auto place = static_cast<std::uint64_t>(row * paged.logits_stride() + p);
+    const auto* const logits = outcome.logits.payload().data();
+    if (std::isnan(reference::load_element(paged.type, logits, place))) return p;
+  }
+  return -1;
+}
+
+TEST_CASE("a number, or nothing, where a key is NaN is found", "[kernels][mqa]") {
+  for (const DType type : {f32, bf16}) {
+    PagedMqaCase paged = sabotage_case(type, false, kSeed);
+    paged.scales = ScalePattern::kNaN;
+    const PagedMqaInputs inputs = make_inputs(paged);
+    const PagedMqaOutcome right = right_outcome(paged, inputs);
+    CHECK(judge(paged, inputs, right).wrong == "");
+    constexpr std::int64_t kRow = 5;
+    const std::int64_t position = first_nan(paged, right, kRow);
+    REQUIRE(position >= 0);
+    const auto place = static_cast<std::uint64_t>(kRow * paged.logits_stride() + position);
+    PagedMqaOutcome wrong = right;
+    reference::store_element(type, wrong.logits.payload().data(), place, 1.0);
+    CHECK(judge(paged, inputs, wrong).wrong != "");
+    const std::size_t element = bytes_of(type);
+    std::fill_n(wrong.logits.payload().begin() + static_cast<std::ptrdiff_t>(place * element),
+                element, paged.poison);
+    CHECK(judge(paged, inputs, wrong).wrong != "");
+  }
+}
+
 TEST_CASE("right results of the grid's cases pass", "[kernels][mqa]") {
   std::vector<PagedMqaCase> cases = plan_paged_mqa_cases(kSeed);
   CHECK(cases.size() == 6 * 3 * 3 * 2 * 3 + 8);

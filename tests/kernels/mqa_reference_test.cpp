@@ -185,5 +185,17 @@ TEST_CASE("scores added as tensor cores do are within half of the bound", "[kern
   }
 }
 
+TEST_CASE("scores that are off together by less than each may be are found", "[kernels][mqa]") {
+  Paged paged(16, 64, 64, f32, false);
+  paged.run([](const std::byte* query, const std::byte* key, std::int64_t dim) {
+    return 1.0007 * exact_dot(query, key, dim);
+  });
+  const MqaCheck check = paged.check();
+  CAPTURE(check.text());
+  CHECK(check.wrong == 0);
+  CHECK(check.worst_row_difference < 1e-6);
+  CHECK(!check.passed(f32));
+}
+
 }  // namespace
 }  // namespace jit::test

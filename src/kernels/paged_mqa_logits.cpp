@@ -134,6 +134,8 @@ TensorMapSpec keys_spec(const PagedMqaLogitsArgs& args, const Layout& layout) {
   spec.sizes[2] = static_cast<std::uint64_t>(args.num_blocks);
   spec.strides[1] = static_cast<std::uint64_t>(layout.block_stride);
   spec.box[2] = 1;
+  // One read of a block in lines of 128 bytes comes faster than in pairs of them: 1.3 % on an H200.
+  spec.l2_promotion = L2Promotion::k128Bytes;
   return spec;
 }
 

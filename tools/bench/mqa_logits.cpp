@@ -24,7 +24,7 @@ enum Variant : std::size_t { kScores, kScoresPlain, kCompressed, kClean, kCopy, 
 // The operands of one call, and room for the driver's copy.
 struct OperandSet {
   OperandSet(Driver& driver, const MqaCall& call)
-      : operands(driver, call), copy_to(driver, call.bytes() / 2) {}
+      : operands(driver, call), copy_to(driver, call.bytes() / 2 / 512 * 512) {}
   MqaSet operands;
   DeviceBuffer copy_to;
 };

@@ -34,6 +34,12 @@ void compile_in_children(const std::string& child, const std::filesystem::path& 
   }
 }
 
+RuntimeOptions options_for_many_kernels(const std::filesystem::path& cache) {
+  RuntimeOptions options = options_for(cache);
+  options.churn = Churn::kOff;
+  return options;
+}
+
 std::filesystem::path child_cache() { return required_variable("CUBINET_TEST_CACHE"); }
 
 std::uint64_t child_seed() { return std::stoull(required_variable("CUBINET_TEST_SEED")); }

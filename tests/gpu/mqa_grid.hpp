@@ -18,6 +18,9 @@ namespace jit::test {
 void compile_in_children(const std::string& child, const std::filesystem::path& cache,
                          const std::filesystem::path& logs);
 
+// Options of a runtime that is not told off for the hundreds of kernels that a grid takes.
+RuntimeOptions options_for_many_kernels(const std::filesystem::path& cache);
+
 // In such a child: the cache and seed that it was given.
 std::filesystem::path child_cache();
 std::uint64_t child_seed();

@@ -28,7 +28,7 @@ TEST_CASE("mqa_logits is right over the strict grid", "[mqa][grid]") {
   const std::filesystem::path cache = folder.path() / "cache";
   compile_in_children("child: precompile a share of the plan of mqa_logits", cache, folder.path());
 
-  Runtime runtime(options_for(cache));
+  Runtime runtime(options_for_many_kernels(cache));
   MqaSummary summary;
   const auto failures = run_on_threads(cases.size(), [&](std::size_t i) -> std::string {
     const MqaCase& mqa = cases[i];

@@ -82,7 +82,7 @@ TEST_CASE("tunables do not change a bit of mqa_logits", "[mqa][variants]") {
   const std::filesystem::path cache = folder.path() / "cache";
   compile_in_children("child: precompile a share of the variants of mqa_logits", cache,
                       folder.path());
-  Runtime runtime(options_for(cache));
+  Runtime runtime(options_for_many_kernels(cache));
   report_failures(run_on_threads(
       variants().size(), [&](std::size_t i) { return check_variant(runtime, variants()[i]); }));
   CHECK(runtime.stats().compiles == 0);

@@ -1,5 +1,7 @@
 #include "gpu/paged_mqa_device.hpp"
 
+#include "gpu/mqa_grid.hpp"
+
 namespace jit::test {
 namespace {
 
@@ -108,7 +110,7 @@ std::vector<std::byte> logits_of(Runtime& runtime, const PagedMqaCase& paged,
 
 Runtime& mqa_runtime() {
   static Folder* const folder = new Folder;
-  static Runtime* const made = new Runtime(options_for(folder->path() / "cache"));
+  static Runtime* const made = new Runtime(options_for_many_kernels(folder->path() / "cache"));
   return *made;
 }
 

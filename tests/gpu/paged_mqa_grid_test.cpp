@@ -27,7 +27,7 @@ TEST_CASE("paged_mqa_logits is right over the strict grid", "[paged_mqa][grid]")
   compile_in_children("child: precompile a share of the plan of paged_mqa_logits", cache,
                       folder.path());
 
-  Runtime runtime(options_for(cache));
+  Runtime runtime(options_for_many_kernels(cache));
   MqaSummary summary;
   const auto failures = run_on_threads(cases.size(), [&](std::size_t i) -> std::string {
     const PagedMqaCase& paged = cases[i];
@@ -40,8 +40,9 @@ TEST_CASE("paged_mqa_logits is right over the strict grid", "[paged_mqa][grid]")
       "strict grid of paged_mqa_logits: {} calls of {} kernels; again with --rng-seed {}\n{}",
       cases.size(), signatures, run_seed(), summary.text());
   report_failures(failures);
-  // No batch, length, stride or number of workers is part of a signature. The scheduler has two.
-  CHECK(runtime.stats().compiles <= 2);
+  // No batch, length, stride or number of workers is part of a signature. The scheduler has four:
+  // for few requests and many, as a dependent or not.
+  CHECK(runtime.stats().compiles <= 4);
   CHECK(runtime.stats().disk_hits == signatures);
 }
 

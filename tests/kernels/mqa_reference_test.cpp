@@ -185,6 +185,19 @@ TEST_CASE("scores added as tensor cores do are within half of the bound", "[kern
   }
 }
 
+TEST_CASE("scores of a single head added as tensor cores do are within half of the bound",
+          "[kernels][mqa]") {
+  Paged paged(16, 32, 64, f32, false);
+  for (std::size_t i = 0; i < paged.weights.size(); ++i) {
+    if (i % 16 != 3) paged.weights[i] = 0;
+  }
+  paged.run(tensor_core_dot);
+  const MqaCheck check = paged.check();
+  CAPTURE(check.text());
+  CHECK(check.passed(f32));
+  CHECK(check.worst_error < reference::kMqaErrorBound / 2);
+}
+
 TEST_CASE("scores that are off together by less than each may be are found", "[kernels][mqa]") {
   Paged paged(16, 64, 64, f32, false);
   paged.run([](const std::byte* query, const std::byte* key, std::int64_t dim) {

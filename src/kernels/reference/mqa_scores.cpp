@@ -64,13 +64,13 @@ constexpr auto dots_avx2 = dots_plain;
 bool has_avx2() { return false; }
 #endif
 
-void add_heads(const std::array<double, kHeads>& dots, const double* weights, MqaScore& sum) {
+double sum_of_heads(const std::array<double, kHeads>& dots, const double* weights) {
+  double sum = 0.0;
   for (std::size_t head = 0; head < kHeads; ++head) {
-    const double dot = dots[head];
     // A NaN stays one: it is not below 0.
-    sum.value += weights[head] * (dot < 0.0 ? 0.0 : dot);
-    sum.magnitude += weights[head] * weights[head] * dot * dot;
+    sum += weights[head] * (dots[head] < 0.0 ? 0.0 : dots[head]);
   }
+  return sum;
 }
 
 }  // namespace
@@ -81,18 +81,21 @@ struct MqaScorer::State {
   std::size_t dim = 0;
   std::vector<double> query;         // [tokens, dim, heads]
   std::vector<double> weights;       // [tokens, heads]
+  std::vector<double> squares;       // [tokens]: of |query| * weight, over dim, of all heads
   std::array<double, 256> values{};  // of e4m3's codes
   void (*dots)(const DotOperands&, Dots&) = dots_plain;
 
-  // Adds all heads of a token to the sums of kGroup keys [dim, kGroup].
-  void add_scores(std::size_t token, const double* keys, std::array<MqaScore, kGroup>& sums) const {
+  // The sums over all heads of a token, for kGroup keys [dim, kGroup].
+  std::array<double, kGroup> sums(std::size_t token, const double* keys) const {
+    std::array<double, kGroup> sums{};
     for (std::size_t head = 0; head < heads; head += kHeads) {
       Dots found;
       dots({&query[token * dim * heads + head], heads, keys, dim}, found);
       for (std::size_t key = 0; key < kGroup; ++key) {
-        add_heads(found[key], &weights[token * heads + head], sums[key]);
+        sums[key] += sum_of_heads(found[key], &weights[token * heads + head]);
       }
     }
+    return sums;
   }
 };
 
@@ -108,14 +111,17 @@ MqaScorer::MqaScorer(const Queries& queries) : state_(std::make_unique<State>())
   const std::size_t rows = state.tokens * state.heads;
   state.query.resize(rows * state.dim);
   state.weights.assign(queries.weights, queries.weights + rows);
+  state.squares.resize(state.tokens);
   if (has_avx2()) state.dots = dots_avx2;
   state.values = values_of_codes();
   const auto* const codes = static_cast<const std::uint8_t*>(queries.query);
   for (std::size_t row = 0; row < rows; ++row) {
     const std::size_t token = row / state.heads;
+    const double weight = state.weights[row];
     for (std::size_t d = 0; d < state.dim; ++d) {
-      state.query[(token * state.dim + d) * state.heads + row % state.heads] =
-          state.values[codes[row * state.dim + d]];
+      const double value = state.values[codes[row * state.dim + d]];
+      state.query[(token * state.dim + d) * state.heads + row % state.heads] = value;
+      state.squares[token] += weight * weight * value * value / static_cast<double>(state.dim);
     }
   }
 }
@@ -127,19 +133,21 @@ void MqaScorer::score(const void* keys, const void* scales, std::size_t count,
   std::vector<double> group(state.dim * kGroup);
   for (std::size_t first = 0; first < count; first += kGroup) {
     const std::size_t some = std::min(kGroup, count - first);
+    std::array<double, kGroup> squares{};
     for (std::size_t key = 0; key < some; ++key) {
       const std::uint8_t* const code = codes + (first + key) * state.dim;
       for (std::size_t d = 0; d < state.dim; ++d) {
-        group[d * kGroup + key] = state.values[code[d]];
+        const double value = state.values[code[d]];
+        group[d * kGroup + key] = value;
+        squares[key] += value * value;
       }
     }
     for (std::size_t token = 0; token < state.tokens; ++token) {
-      std::array<MqaScore, kGroup> sums{};
-      state.add_scores(token, group.data(), sums);
+      const std::array<double, kGroup> sums = state.sums(token, group.data());
       for (std::size_t key = 0; key < some; ++key) {
         const double scale = load_element(DType::kF32, scales, first + key);
-        scores[token * count + first + key] = {scale * sums[key].value,
-                                               std::fabs(scale) * std::sqrt(sums[key].magnitude)};
+        scores[token * count + first + key] = {
+            scale * sums[key], std::fabs(scale) * std::sqrt(squares[key] * state.squares[token])};
       }
     }
   }

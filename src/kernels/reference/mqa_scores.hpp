@@ -14,8 +14,9 @@ namespace jit::inline v1::reference {
 //
 //   value = scale * sum over heads of weights[head] * max(0, dot(query[head], key))
 //
-// magnitude is |scale| times the root of the sum of the squares of weights[head] * dot, before the
-// maximum: what the error of a sum of such terms is measured by, since their sum may cancel.
+// magnitude is what the value would be about if the terms of dot and sum had random signs: |scale|
+// times |key| times the root of the sum of (weights[head] * |query[head]|)^2, over the root of dim.
+// Errors of a sum are measured by it, since the terms may cancel, in a dot as well as over heads.
 struct MqaScore {
   double value = 0.0;
   double magnitude = 0.0;

@@ -20,7 +20,7 @@ namespace {
 
 // Results below the smallest normal fp32 may count as 0.
 constexpr double kSmallestNormal = 0x1p-126;
-constexpr std::uint64_t kFewScores = 64;
+constexpr std::uint64_t kFewScores = 256;
 constexpr std::size_t kKeysAtOnce = 256;
 
 // Row is one query token's row of logits: columns [begin, end) hold scores, others below width do

@@ -65,7 +65,7 @@ struct MqaCheckOptions {
 // MqaCheck is what comparing logits with the reference found.
 //
 // A difference is sum((x - y)^2) / sum(x^2 + y^2) = 1 - 2 sum(xy) / sum(x^2 + y^2) of results x and
-// references y, both divided by the key's scale, so that every key counts; 0 for fewer than 64
+// references y, both divided by the key's scale, so that every key counts; 0 for fewer than 256
 // scores, whose sum may cancel.
 struct MqaCheck {
   std::uint64_t rows = 0;             // of query tokens that were computed

@@ -204,3 +204,16 @@ template <class Config>)");
   const std::string error = report.at("kernels").at(0).at("error");
   CHECK(error.find("was ended by signal") != std::string::npos);
 }
+
+TEST_CASE("a template that a GPU cannot run is refused once, whatever its presets") {
+  CommandFixture fixture;
+  for (const char* what : {"--all-presets", "--all"}) {
+    const CommandResult result =
+        fixture.run({"precompile", "paged_mqa_logits", what, "--arch", "sm_90a,sm_100a"});
+    CHECK(result.code == 1);
+    CHECK(result.out.empty());
+    CHECK(result.err ==
+          "cubinet: error: get paged_mqa_logits: sm_100a is above the template's max_capability "
+          "9.0, whose instructions newer GPUs do not have; use such a GPU or another template\n");
+  }
+}

@@ -85,10 +85,12 @@ class Planner {
     return known->second;
   }
 
-  // With a note on what is passed over, if anything may be, and on what nobody will ask for.
+  // With a note on what is passed over, if anything may be, else one error for all kernels; and a
+  // note on what nobody will ask for.
   std::vector<Arch> usable_archs(const table::Template& tmpl, bool may_pass_over) {
     std::vector<Arch> archs;
     for (const Arch arch : archs_for(context_, tmpl, request_.archs)) {
+      if (!may_pass_over) check_capability(tmpl, arch);
       if (!may_pass_over || supports(tmpl, arch)) archs.push_back(arch);
     }
     for (const Arch arch : archs) note_other_choice(tmpl, arch);
@@ -102,8 +104,7 @@ class Planner {
     }
     for (const std::string& name : request_.words.names) {
       const table::Template& tmpl = context_.impl().templates().find(name);
-      const std::vector<Arch> archs = archs_for(context_, tmpl, request_.archs);
-      for (const Arch arch : archs) note_other_choice(tmpl, arch);
+      const std::vector<Arch> archs = usable_archs(tmpl, false);
       std::vector<Domain> domains;
       for (const Arch arch : archs) {
         domains.emplace_back(tmpl, request_.words.constants,

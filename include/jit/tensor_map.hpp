@@ -23,8 +23,8 @@ enum class OutOfBounds : std::uint8_t { kZero, kNaN };
 // Units: sizes and boxes in elements, strides in bytes; strides[i] is of dimension i + 1.
 // Requires, as the hardware does: rank 1 to 5; address a multiple of 16; sizes 1 to 2^32; strides
 //         multiples of 16, below 2^40; boxes 1 to 256 elements, in dimension 0 a multiple of 16
-//         bytes and no wider than the swizzle; element strides 1 to 8, in dimension 0 1.
-//         OutOfBounds::kNaN for f32, f16 and bf16 alone.
+//         bytes and no wider than the swizzle, in all 227 KiB at most; element strides 1 to 8, in
+//         dimension 0 1. OutOfBounds::kNaN for f32, f16 and bf16 alone.
 // Source: CUDA driver API 13.0, "Tensor Map Object Management", cuTensorMapEncodeTiled.
 struct TensorMapSpec {
   static constexpr std::size_t kMaxRank = 5;

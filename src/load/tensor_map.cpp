@@ -13,6 +13,7 @@ namespace {
 constexpr std::uint64_t kMaxSize = std::uint64_t{1} << 32;
 constexpr std::uint64_t kStrideEnd = std::uint64_t{1} << 40;
 constexpr std::uint32_t kMaxBox = 256;
+constexpr std::uint64_t kMaxBoxBytes = 232'448;
 constexpr std::uint32_t kMaxElementStride = 8;
 constexpr std::uint64_t kChunkBytes = 16;
 
@@ -82,6 +83,20 @@ void check_row(const TensorMapSpec& spec) {
                   bytes, span_bytes(spec.swizzle)));
 }
 
+// What a box takes in shared memory: elements that are skipped take none.
+void check_bytes(const TensorMapSpec& spec) {
+  std::uint64_t bytes = bytes_of(spec.type);
+  for (std::size_t i = 0; i < spec.rank; ++i) {
+    const std::uint64_t step = spec.element_strides[i];
+    bytes *= (spec.box[i] + step - 1) / step;
+  }
+  if (bytes <= kMaxBoxBytes) return;
+  refuse(
+      fmt::format("the box takes {} bytes; expected at most {}, the shared memory of a block: "
+                  "move it with several copies",
+                  bytes, kMaxBoxBytes));
+}
+
 int number_of(DType type) {
   switch (type) {
     case DType::kF32: return kCudaTensorMapF32;
@@ -125,6 +140,7 @@ void check_tensor_map(const TensorMapSpec& spec) {
   for (std::size_t i = 0; i < spec.rank; ++i) check_dimension(spec, i);
   for (std::size_t i = 0; i + 1 < spec.rank; ++i) check_stride(spec, i);
   check_row(spec);
+  check_bytes(spec);
   if (spec.out_of_bounds == OutOfBounds::kNaN && !is_float(spec.type)) {
     refuse(
         fmt::format("out_of_bounds is NaN for a tensor of {}; expected f32, f16 or bf16: fill "

@@ -90,7 +90,7 @@ BoxRun random_run(std::mt19937_64& random, const BoxKind& kind) {
   run.from = random_spec(random, kind, kMostBytes);
   run.to = random_target(random, run.from);
   run.from_at = random_coordinates(random, run.from);
-  run.to_at = random_coordinates(random, run.to);
+  run.to_at = random_store_coordinates(random, run.to);
   run.policy = kPolicies[random() % kPolicies.size()];
   return run;
 }

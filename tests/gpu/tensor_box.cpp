@@ -117,4 +117,10 @@ Coordinates random_coordinates(std::mt19937_64& random, const TensorMapSpec& spe
   return at;
 }
 
+Coordinates random_store_coordinates(std::mt19937_64& random, const TensorMapSpec& spec) {
+  Coordinates at = random_coordinates(random, spec);
+  for (int& coordinate : at) coordinate = std::max(coordinate, 0);
+  return at;
+}
+
 }  // namespace jit::test

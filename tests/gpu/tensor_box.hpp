@@ -43,8 +43,9 @@ TensorMapSpec random_spec(std::mt19937_64& random, const BoxKind& kind, std::siz
 // A tensor for the same boxes, of other sizes and strides.
 TensorMapSpec random_target(std::mt19937_64& random, const TensorMapSpec& spec);
 
-// From wholly before the tensor to wholly beyond it, in every dimension. The innermost one is a
-// multiple of 16 bytes, as the hardware asks.
+// From wholly before the tensor to wholly beyond it, in every dimension; of a store from the
+// tensor's begin on. The innermost one is a multiple of 16 bytes. Both as the hardware asks.
 Coordinates random_coordinates(std::mt19937_64& random, const TensorMapSpec& spec);
+Coordinates random_store_coordinates(std::mt19937_64& random, const TensorMapSpec& spec);
 
 }  // namespace jit::test

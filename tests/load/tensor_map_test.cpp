@@ -69,6 +69,10 @@ TEST_CASE("each rule of a tensor map is refused by name, with its value and a re
        "box[0] is 128 bytes wide, but the swizzle spans 64"},
       {[](auto& s) { s.type = DType::kBF16; },
        "box[0] is 256 bytes wide, but the swizzle spans 128"},
+      {[](auto& s) {
+         s.box = {128, 256, 8};
+       },
+       "the box takes 262144 bytes; expected at most 232448"},
       {[](auto& s) { s.element_strides[1] = 9; }, "element_strides[1] is 9; expected 1 to 8"},
       {[](auto& s) { s.element_strides[2] = 0; }, "element_strides[2] is 0; expected 1 to 8"},
       {[](auto& s) { s.element_strides[0] = 2; }, "the hardware takes no other in dimension 0"},
@@ -98,7 +102,7 @@ TEST_CASE("what is just within the rules is taken, and dimensions beyond the ran
         s.strides = {(1ULL << 40) - 16, 0};
       },
       [](auto& s) {
-        s.box = {16, 256, 256};
+        s.box = {16, 256, 56};
       },
       [](auto& s) {
         s.element_strides = {1, 8, 8, 0, 99};

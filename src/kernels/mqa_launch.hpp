@@ -47,8 +47,7 @@ inline cubinet::TensorMap for_device(const TensorMapBits& map) {
 
 // A grid of `workers` blocks as wide and with as much shared memory as the kernel's constants say.
 // Requires: the kernel is of one of the two templates; `computed_tokens` are the query tokens that
-// a
-//           block holds.
+//           a block holds.
 LaunchConfig mqa_launch_config(const KernelInfo& info, int computed_tokens, std::int64_t workers);
 
 }  // namespace jit::inline v1::kernels

@@ -11,7 +11,7 @@
 namespace jit::inline v1 {
 namespace {
 
-constexpr std::int64_t kSplit = 256;
+constexpr std::int64_t kWidthMultiple = 256;
 
 std::size_t as_size(std::int64_t value) { return static_cast<std::size_t>(value); }
 
@@ -34,7 +34,7 @@ PagedMqaRequests::PagedMqaRequests(const Shape& of, std::uint64_t seed) : shape(
   context_lens = draw_lens(shape, random);
   const std::int64_t longest =
       context_lens.empty() ? 0 : *std::max_element(context_lens.begin(), context_lens.end());
-  max_context_len = ceil_div(longest, kSplit) * kSplit;
+  max_context_len = ceil_div(longest, kWidthMultiple) * kWidthMultiple;
   for (const std::int32_t length : context_lens) num_blocks += ceil_div(length, shape.block_kv);
   std::vector<std::int32_t> places(as_size(num_blocks));
   std::iota(places.begin(), places.end(), 0);

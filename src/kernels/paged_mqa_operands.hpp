@@ -77,7 +77,7 @@ std::uint64_t paged_mqa_bytes(const PagedMqaRequests& requests, const PagedMqaCa
 double paged_mqa_flops(const PagedMqaRequests& requests, const PagedMqaCall& call);
 
 // The schedule that paged_mqa_logits_metadata makes of these lengths [batch, next_n]:
-// pairs of (request, split of 256 keys).
+// pairs of (request, split of 64 keys).
 std::vector<std::int32_t> paged_mqa_schedule(std::span<const std::int32_t> token_lens,
                                              std::int64_t next_n, std::int64_t num_workers);
 

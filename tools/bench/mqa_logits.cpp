@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <random>
 #include <set>
+#include <span>
 
 #include "kernels/mqa_operands.hpp"
 #include "load/device_timer.hpp"
@@ -16,10 +18,25 @@ namespace {
 constexpr std::size_t kMaxCallsPerGraph = 64;
 constexpr std::size_t kMinCallsPerGraph = 8;
 constexpr std::size_t kMaxBytesOfSets = std::size_t{6} << 30;
+constexpr std::uint8_t kPoison = 0xFF;  // no right score
+constexpr std::uint64_t kSeed = 1;      // of what is timed
 constexpr double kFlopsPerGraph = 8e12;
 
 // What is timed of a point, in this order.
 enum Variant : std::size_t { kScores, kScoresPlain, kCompressed, kClean, kCopy, kVariants };
+
+// Throws kInternal unless logits, poisoned before the launch, are right; `sample`: tokens whose
+// scores are computed, all if empty.
+void expect_right(const MqaCall& call, const MqaDevicePool& pool, const MqaSet& set,
+                  std::span<const std::int64_t> sample, std::uint64_t seed = kSeed) {
+  const std::string wrong = judge_mqa(call, pool, set.logits.to_vector<std::byte>(), sample);
+  if (wrong.empty()) return;
+  throw Error(ErrorCode::kInternal,
+              fmt::format("check mqa_logits: {} tokens, {} keys, {} heads, {}{}{}: {} (seed {})",
+                          call.num_tokens, call.num_keys, call.num_heads, name_of(call.ranges),
+                          call.compressed_logits ? ", compressed" : "",
+                          call.clean_logits ? ", clean" : "", wrong, seed));
+}
 
 // The operands of one call, and room for the driver's copy.
 struct OperandSet {
@@ -36,7 +53,7 @@ class PointBench {
         driver_(driver),
         stream_(stream),
         call_(call),
-        pool_(driver, call.head_dim, 0, 1) {
+        pool_(driver, call.head_dim, 0, kSeed) {
     const std::size_t set_bytes = call.bytes() * 2;
     const std::size_t count =
         std::clamp<std::size_t>(kMaxBytesOfSets / set_bytes, 2, kMaxCallsPerGraph);
@@ -56,7 +73,9 @@ class PointBench {
       variants.push_back(
           {[=, this](std::size_t number) { enqueue(variant, number); }, calls, true});
     }
-    return row_of(time_variants(driver_, stream_, variants, rounds));
+    const std::vector<Timing> timings = time_variants(driver_, stream_, variants, rounds);
+    verify();
+    return row_of(timings);
   }
 
  private:
@@ -68,6 +87,19 @@ class PointBench {
     args.compressed_logits = variant == kCompressed;
     args.clean_logits = variant == kClean;
     kernels::mqa_logits(runtime_, args, stream_.get());
+  }
+  // What each variant writes once more, after it was timed.
+  void verify() {
+    const std::array<std::int64_t, 2> sample{0, call_.num_tokens - 1};
+    for (const Variant variant : {kScores, kScoresPlain, kCompressed, kClean}) {
+      sets_[0]->operands.logits.fill_async(kPoison, stream_.get());
+      enqueue(variant, 0);
+      stream_.synchronize();
+      MqaCall asked = call_;
+      asked.compressed_logits = variant == kCompressed;
+      asked.clean_logits = variant == kClean;
+      expect_right(asked, pool_, sets_[0]->operands, sample);
+    }
   }
   // From the scores, which are larger.
   void copy(const OperandSet& set) {
@@ -150,15 +182,10 @@ void check_call(Runtime& runtime, Driver& driver, const MqaCall& call, std::uint
   const MqaDevicePool pool(driver, call.head_dim, 0, seed);
   MqaSet set(driver, call);
   set.fill(pool, stream.get());
-  set.logits.fill_async(0xFF, stream.get());
+  set.logits.fill_async(kPoison, stream.get());
   kernels::mqa_logits(runtime, mqa_args(call, set), stream.get());
   stream.synchronize();
-  const std::string wrong = judge_mqa(call, pool, set.logits.to_vector<std::byte>(), {});
-  if (wrong.empty()) return;
-  throw Error(ErrorCode::kInternal,
-              fmt::format("check mqa_logits: {} heads, {}{}{}: {} (seed {})", call.num_heads,
-                          name_of(call.ranges), call.compressed_logits ? ", compressed" : "",
-                          call.clean_logits ? ", clean" : "", wrong, seed));
+  expect_right(call, pool, set, {}, seed);
 }
 
 // Each kernel that is timed is checked.
@@ -189,6 +216,11 @@ void bench_mqa_logits(Runtime& runtime, Driver& driver, const MqaBenchOptions& o
   // Short, to be typed again.
   const std::uint64_t seed = options.check_seed.value_or(std::random_device{}() % 1'000'000 + 1);
   const std::vector<MqaCall> calls = calls_of(options);
+  if (calls.empty()) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "bench mqa_logits: no point has as many keys as tokens; give more --keys or fewer "
+                "--tokens");
+  }
   check_calls(runtime, driver, calls, seed);
   StreamOwner stream(driver);
   report.benchmark = fmt::format("mqa_logits, head dim {}", options.head_dim);
@@ -197,7 +229,8 @@ void bench_mqa_logits(Runtime& runtime, Driver& driver, const MqaBenchOptions& o
       "interleaved; cold: the L2 flushed (a fill of twice its size) before each graph, and every "
       "call on buffers of its own, or on larger ones than the L2; programmatic dependent launches "
       "but for no_pdl; copy: the driver's, of as many bytes in all; causal: the last tokens of one "
-      "sequence, packed: those of four; checked against the float64 reference with seed {}",
+      "sequence, packed: those of four; checked against the float64 reference before, with "
+      "seed {}, and after",
       options.rounds, kMinCallsPerGraph, kMaxCallsPerGraph, seed);
   for (const MqaCall& call : calls) {
     PointBench bench(runtime, driver, stream, call);

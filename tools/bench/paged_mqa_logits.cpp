@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <utility>
 
 #include "kernels/paged_mqa_operands.hpp"
 #include "load/device_timer.hpp"
@@ -17,6 +18,7 @@ namespace {
 constexpr std::size_t kMaxCallsPerGraph = 64;
 constexpr std::size_t kMinCallsPerGraph = 8;
 constexpr std::size_t kMaxBytesOfSets = std::size_t{6} << 30;
+constexpr std::uint8_t kPoison = 0xFF;  // no right score
 constexpr std::uint64_t kBytesPerGraph = 4'000'000'000;
 
 // All next_n over the same requests.
@@ -48,6 +50,12 @@ struct OperandSet {
   PagedMqaCache cache;
   DeviceBuffer copy_to;
   std::vector<std::unique_ptr<Call>> calls;  // as Point::next_n
+};
+
+// Lengths and a schedule for each call of a graph: both are small, so that calls which shared them
+// would find them in the L2.
+struct MetadataSet {
+  DeviceBuffer context_lens, schedule;
 };
 
 // What is timed of one next_n, in this order.
@@ -82,13 +90,16 @@ class PointBench {
     std::vector<TimedVariant> variants;
     for (std::size_t n = 0; n < asks_.size(); ++n) {
       for (std::size_t variant = 0; variant < kVariants; ++variant) {
-        variants.push_back(
-            {[=, this](std::size_t call) { enqueue(variant, n, call); }, calls_per_graph(n), true});
+        variants.push_back({[=, this](std::size_t call) { enqueue(variant, n, call); },
+                            calls_of(variant, n), true});
       }
     }
     const std::vector<Timing> timings = time_variants(driver_, stream_, variants, rounds);
     std::vector<BenchRow> rows;
-    for (std::size_t n = 0; n < asks_.size(); ++n) rows.push_back(row(n, timings));
+    for (std::size_t n = 0; n < asks_.size(); ++n) {
+      verify(n);
+      rows.push_back(row(n, timings));
+    }
     return rows;
   }
 
@@ -105,13 +116,23 @@ class PointBench {
       for (const PagedMqaCall& ask : asks_) {
         set->calls.push_back(std::make_unique<Call>(driver_, requests_, ask, workers));
         set->calls.back()->native.fill(pool_, stream_.get());
+        set->calls.back()->native.logits.fill_async(kPoison, stream_.get());
       }
       sets_.push_back(std::move(set));
     }
     stream_.synchronize();
+    for (const PagedMqaCall& ask : asks_) {
+      const std::vector<std::int32_t> lens = requests_.token_lens(ask.next_n);
+      std::vector<MetadataSet>& sets = metadata_sets_.emplace_back();
+      for (std::size_t i = 0; i < kMaxCallsPerGraph; ++i) {
+        sets.push_back({DeviceBuffer::of(driver_, std::span<const std::int32_t>(lens)),
+                        DeviceBuffer(driver_, (static_cast<std::size_t>(workers) + 1) * 8)});
+      }
+    }
   }
 
-  std::size_t calls_per_graph(std::size_t n) const {
+  std::size_t calls_of(std::size_t variant, std::size_t n) const {
+    if (variant == kMetadata || variant == kMetadataPlain) return kMaxCallsPerGraph;
     return std::clamp<std::size_t>(kBytesPerGraph / bytes_[n], kMinCallsPerGraph,
                                    kMaxCallsPerGraph);
   }
@@ -125,11 +146,50 @@ class PointBench {
     if (variant == kCopy) return copy(set, bytes_[n] / 2 / 512 * 512);
     if (variant == kFlat) args = flattened(args, *set.calls[n]);
     if (variant == kScoresAlone) args.schedule = nullptr;
-    if (variant == kScoresAfterMetadata || variant == kMetadata || variant == kMetadataPlain) {
-      metadata(args, set.calls[n]->native);
+    if (variant == kMetadata || variant == kMetadataPlain) {
+      const MetadataSet& own = metadata_sets_[n][call % kMaxCallsPerGraph];
+      return metadata(args, own.context_lens, own.schedule);
     }
-    if (variant == kMetadata || variant == kMetadataPlain) return;
+    if (variant == kScoresAfterMetadata) {
+      metadata(args, set.calls[n]->native.context_lens, set.calls[n]->native.schedule);
+    }
     kernels::paged_mqa_logits(runtime_, args, stream_.get());
+  }
+
+  // What the timed calls left behind, and what each variant writes once more.
+  void verify(std::size_t n) {
+    PagedMqaSet& first = sets_[0]->calls[n]->native;
+    const std::vector<std::byte> right = first.logits.to_vector<std::byte>();
+    const std::array<std::int64_t, 1> sample{requests_.shape.batch - 1};
+    const std::string wrong = judge_paged_mqa(requests_, asks_[n], pool_, right, sample);
+    if (!wrong.empty()) fail(n, wrong);
+    const auto expect_right = [&](const PagedMqaSet& set, std::string_view which) {
+      if (set.logits.to_vector<std::byte>() != right) fail(n, fmt::format("other bits {}", which));
+    };
+    expect_right(sets_.back()->calls[n]->native, "in the last set of buffers");
+    constexpr std::array<std::pair<Variant, std::string_view>, 4> kOnceMore{
+        {{kScores, "as a programmatic dependent"},
+         {kScoresPlain, "in order"},
+         {kScoresAlone, "without a schedule"},
+         {kScoresAfterMetadata, "after the scheduler"}}};
+    for (const auto& [variant, which] : kOnceMore) {
+      first.logits.fill_async(kPoison, stream_.get());
+      enqueue(variant, n, 0);
+      stream_.synchronize();
+      expect_right(first, which);
+    }
+    const auto schedule = first.schedule.to_vector<std::int32_t>();
+    for (const MetadataSet& set : metadata_sets_[n]) {
+      if (set.schedule.to_vector<std::int32_t>() != schedule)
+        fail(n, "another schedule than before");
+    }
+  }
+  [[noreturn]] void fail(std::size_t n, const std::string& what) const {
+    throw Error(ErrorCode::kInternal,
+                fmt::format("bench paged_mqa_logits: {} requests of {} keys, {} heads, next_n {}: "
+                            "after it was timed, {}",
+                            requests_.shape.batch, requests_.shape.context_len, point_.heads,
+                            asks_[n].next_n, what));
   }
 
   static kernels::PagedMqaLogitsArgs flattened(kernels::PagedMqaLogitsArgs args, const Call& call) {
@@ -140,14 +200,15 @@ class PointBench {
     return args;
   }
 
-  void metadata(const kernels::PagedMqaLogitsArgs& of, const PagedMqaSet& set) {
+  void metadata(const kernels::PagedMqaLogitsArgs& of, const DeviceBuffer& lens,
+                const DeviceBuffer& schedule) {
     kernels::PagedMqaLogitsMetadataArgs args;
     args.batch = of.batch;
     args.next_n = of.next_n;
     args.max_context_len = of.max_context_len;
     args.num_workers = of.num_workers;
-    args.context_lens = of.context_lens;
-    args.schedule = set.schedule.as<std::int32_t>();
+    args.context_lens = lens.as<std::int32_t>();
+    args.schedule = schedule.as<std::int32_t>();
     args.programmatic_dependent = of.programmatic_dependent;
     kernels::paged_mqa_logits_metadata(runtime_, args, stream_.get());
   }
@@ -171,6 +232,8 @@ class PointBench {
   std::vector<PagedMqaCall> asks_;
   std::vector<std::uint64_t> bytes_;
   std::vector<std::unique_ptr<OperandSet>> sets_;
+  std::vector<std::vector<MetadataSet>>
+      metadata_sets_;  // as Point::next_n; of each call of a graph
 };
 
 BenchRow PointBench::row(std::size_t n, const std::vector<Timing>& timings) const {
@@ -292,7 +355,7 @@ void bench_paged_mqa_logits(Runtime& runtime, Driver& driver, const PagedMqaBenc
       "no_schedule, with_metadata, metadata, flattened: programmatic dependent launches; us, "
       "no_pdl, flattened: with a schedule made before; flattened: one token per request; copy: the "
       "driver's, of as many bytes in all; ragged: 0.7 to 1.3 of the context; checked against the "
-      "float64 reference with seed {}",
+      "float64 reference before, with seed {}, and after",
       options.rounds, kMinCallsPerGraph, kMaxCallsPerGraph, seed);
   for (const Point& point : points) {
     PointBench bench(runtime, driver, stream, point);

@@ -16,12 +16,11 @@ namespace jit::inline v1::kernels {
 //   score(i, p) = key_scales[p] * sum over heads of weights[i, head] *
 //                 max(0, sum over d of query[i, head, :] * keys[p, :]),  starts[i] <= p < ends[i]
 //
-// Shapes: query [m, h, d] e4m3, without a scale of its own (fold it into weights). keys [n, d]
-// e4m3,
-//         key_scales [n] fp32. weights [m, h] fp32. starts, ends [m] int32, cut to [0, n]; an end
-//         at or below its start is an empty row. logits [m, logits_width] f32 or bf16, row stride
-//         logits_stride: score(i, p) lies in column p, or in column p - starts[i] with
-//         compressed_logits. Columns from logits_width on are dropped.
+// Shapes: query [m, h, d] e4m3, without a scale of its own (fold it into weights).
+//         keys [n, d] e4m3, key_scales [n] fp32. weights [m, h] fp32. starts, ends [m] int32, cut
+//         to [0, n]; an end at or below its start is an empty row. logits [m, logits_width] f32 or
+//         bf16, row stride logits_stride: score(i, p) lies in column p, or in column p - starts[i]
+//         with compressed_logits. Columns from logits_width on are dropped.
 // Written: those columns; the others below logits_width are -inf with clean_logits and else left as
 //         they are.
 // Source: DeepGEMM's fp8_mqa_logits, whose operands these are.

@@ -27,12 +27,10 @@ namespace jit::inline v1::kernels {
 //         logits_stride. schedule [num_workers + 1, 2] int32 of paged_mqa_logits_metadata, or null:
 //         then every block finds its part itself, which saves a launch and costs about a
 //         microsecond for 256 requests.
-// Written: positions below a token's length, whatever lies in unused cache slots; those from its
-// length
+// Written: positions below a token's length, whatever lies in unused cache slots; those from there
 //         to max_context_len are -inf with clean_logits and else left as they are.
 // Result: the same bits whatever num_workers, the schedule, other requests, the blocks' places, or
-// next_n.
-//         A key whose scale or codes are NaN gives NaN at its own position alone.
+//         next_n. A key whose scale or codes are NaN gives NaN at its own position alone.
 // Source: DeepGEMM's fp8_paged_mqa_logits, whose operands these are.
 struct PagedMqaLogitsArgs {
   std::int64_t batch = 0;
@@ -65,8 +63,7 @@ struct PagedMqaLogitsArgs {
 // is part of.
 //
 // Requires: the stream belongs to the current context, of a device of compute capability 9.0. With
-// a schedule,
-//         num_workers is the one it was made for.
+//         a schedule, num_workers is the one it was made for.
 // Errors: kInvalidArgument names the operand, its value and what was expected; nothing is launched.
 //         Else those of get_kernel and Kernel::launch; kUnsupportedArch on another GPU. b = 0 or
 //         max_context_len = 0 launches nothing.
@@ -77,7 +74,6 @@ JIT_EXPORT void paged_mqa_logits(const PagedMqaLogitsArgs& args, Stream stream);
 // Operands of the schedule: which worker scores which keys, in splits of 64.
 //
 // Shapes: context_lens [b, n] int32, as above. schedule [num_workers + 1, 2] int32, written: pairs
-// of
 //         (request, split); worker i does from its pair up to the next one, the last is (b, 0).
 // Result: workers differ by one split at most; the same lengths always give the same schedule.
 struct PagedMqaLogitsMetadataArgs {

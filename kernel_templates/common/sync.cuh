@@ -28,11 +28,11 @@ __device__ __forceinline__ void fence_proxy_async() {
 // register_allocate waits until as many are free.
 //
 // Requires: all warps of a warpgroup (128 threads from a multiple of 128) call it, converged. COUNT
-//           is a multiple of 8 from 24 to 256. The kernel has launch bounds with a least number of
-//           blocks (a manifest's max_threads and min_blocks), else the assembler drops it (C7508).
-//           The sum over all threads of the block never exceeds what it was launched with: every
-//           thread comes with 65,536 / (threads * blocks), rounded down to a multiple of 8, at
-//           most 255.
+//           is a multiple of 8 from 24 to 256. The kernel has launch bounds (max_threads in a
+//           manifest). Without a least number of blocks (min_blocks) the assembler drops both from
+//           a kernel that fits without, which then runs with what it has. The sum over all threads
+//           of the block never exceeds what it was launched with: every thread comes with 65,536 /
+//           (threads * blocks), rounded down to a multiple of 8, at most 255.
 // Source: 9.7.19.5 "setmaxnreg".
 template <int COUNT>
 __device__ __forceinline__ void register_allocate() {

@@ -3,14 +3,14 @@
 // A and B in shared memory are K-major (SwizzledTile of common/swizzle.cuh) or, with TRANSPOSE_A or
 // TRANSPOSE_B, M- or N-major (MajorTile). In registers, with lane = thread % 32, warp =
 // thread % 128 / 32 and i the register:
-//   D: d[i] is row 16 * warp + lane / 4 + 8 * (i / 2 % 2), column 8 * (i / 4) + 2 * (lane % 4) + i
-//   % 2 A: half j of a[i] is row 16 * warp + lane / 4 + 8 * (i % 2), k = 8 * (i / 2) + 2 * (lane %
-//   4) + j
+//   D: d[i] is row 16 * warp + lane / 4 + 8 * (i / 2 % 2),
+//      column 8 * (i / 4) + 2 * (lane % 4) + i % 2
+//   A: half j of a[i] is row 16 * warp + lane / 4 + 8 * (i % 2),
+//      k = 8 * (i / 2) + 2 * (lane % 4) + j
 //
 // Requires: as common/wgmma.cuh says. Arch: sm_90a.
-// Numerics: products are exact; sums have about the precision of fp32, but are cut off, not
-// rounded. Source: PTX ISA 9.0, 9.7.15.5.2 "wgmma.mma_async", 9.7.15.5.1.1 "Register Fragments":
-// .m64nNk16.
+// Numerics: products are exact; sums have about the precision of fp32, but are truncated.
+// Source: PTX ISA 9.0, 9.7.15.5.2 "wgmma.mma_async", 9.7.15.5.1.1 "Register Fragments", .m64nNk16
 #pragma once
 
 #include "common/wgmma.cuh"

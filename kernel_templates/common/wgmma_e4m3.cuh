@@ -3,9 +3,10 @@
 // A and B are K-major: element k of row m of A, and of column n of B, is byte k of a row of a
 // SwizzledTile (common/swizzle.cuh). In registers or fragments, with lane = thread % 32, warp =
 // thread % 128 / 32 and i the register:
-//   D: d[i] is row 16 * warp + lane / 4 + 8 * (i / 2 % 2), column 8 * (i / 4) + 2 * (lane % 4) + i
-//   % 2 A: byte j of a[i] is row 16 * warp + lane / 4 + 8 * (i % 2), k = 16 * (i / 2) + 4 * (lane %
-//   4) + j
+//   D: d[i] is row 16 * warp + lane / 4 + 8 * (i / 2 % 2),
+//      column 8 * (i / 4) + 2 * (lane % 4) + i % 2
+//   A: byte j of a[i] is row 16 * warp + lane / 4 + 8 * (i % 2),
+//      k = 16 * (i / 2) + 4 * (lane % 4) + j
 //
 // Requires: as common/wgmma.cuh says. Arch: sm_90a.
 // Numerics: products are exact; sums keep fewer bits than fp32 does (about 13 of the fraction below

@@ -7,10 +7,9 @@
 namespace cubinet {
 namespace mqa_logits {
 
-// Params of one launch. m query tokens of h = kNumHeads heads of d = kHeadDim e4m3 elements, n
-// keys.
+// Params of one launch. m query tokens of h = kNumHeads heads of d = kHeadDim e4m3 elements.
 //
-// Shapes: row i of logits: column p stands for key p, or for key starts[i] + p with
+// Shapes: n keys. Row i of logits: column p stands for key p, or for key starts[i] + p with
 //         COMPRESSED_LOGITS. Keys in [starts[i], ends[i]) are scored, both cut to [0, n], as far as
 //         they have a column below logits_width; other columns below it are -inf with CLEAN_LOGITS,
 //         else left as they are.

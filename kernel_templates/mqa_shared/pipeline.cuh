@@ -25,13 +25,11 @@ struct Ring {
 // Memory is the dynamic shared memory of a block.
 //
 // Order: tiles may land in another order than they were asked for in. A stage of keys therefore
-// belongs
-//        to one math warpgroup (their number divides that of the stages): it has waited for the
-//        tile before when it waits for the next one, so that a parity tells the two apart.
+//        belongs to one math warpgroup (their number divides that of the stages): it has waited for
+//        the tile before when it waits for the next one, so that a parity tells the two apart.
 // Barriers: a "full" one completes when the loads into its stage have landed; an "empty" one when
-// all
-//           readers of the stage are done: of queries all math warps, of a tile of keys the warps
-//           of the one warpgroup that scores it.
+//           all readers of the stage are done: of queries all math warps, of a tile of keys the
+//           warps of the one warpgroup that scores it.
 template <class Shape>
 struct Memory {
   static constexpr Tile kTile = Shape::kTile;

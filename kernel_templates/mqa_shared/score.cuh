@@ -5,8 +5,7 @@
 //         column per (token, head). A thread holds, of rows r = 16 * warp + lane / 4 and r + 8,
 //         columns 8 * j + 2 * (lane % 4) and the next one, for all j.
 // Order:  heads are summed in the same order whatever the number of tokens: the score of a token
-// has
-//         the same bits in every kernel.
+//         has the same bits in every kernel.
 // Source: PTX ISA 9.0, 9.7.15.5.1, "D fragment" of wgmma.
 #pragma once
 

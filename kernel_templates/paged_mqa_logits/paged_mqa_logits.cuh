@@ -7,8 +7,7 @@
 // Launch: grid (workers), block (kNumThreads), smem_bytes_of(tile) of dynamic shared memory.
 // Numerics: products of e4m3 as the tensor cores add them up; everything after in fp32.
 // Source: DeepGEMM's fp8_paged_mqa_logits for the operands; the seed's kNextNAtom, kNumNextNAtoms
-// and
-//         kPadOddN.
+//         and kPadOddN.
 #pragma once
 
 #include "common/memory.cuh"

@@ -13,8 +13,7 @@ namespace paged_mqa_logits {
 // Shapes: a page is kBlockKV * d bytes of e4m3 keys, then kBlockKV fp32 scales, then padding up to
 //         page_stride. Row b * n + t of weights and logits belongs to token t of request b.
 // Requires: page_stride a multiple of 16; pages and queries 16-byte aligned; entries of the block
-// table
-//         below ceil(length / kBlockKV) name pages, others are never read.
+//           table below ceil(length / kBlockKV) name pages, others are never read.
 struct Params {
   TensorMap keys;     // 3-D {d, kBlockKV, pages}, box {d, kBlockKV, 1}, swizzle of d bytes
   TensorMap queries;  // 2-D {d, b * n * h}, box {d, h}, swizzle of d bytes

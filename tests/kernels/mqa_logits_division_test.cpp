@@ -335,5 +335,21 @@ TEST_CASE("blocks of mqa_logits clean every column beside the ranges and no othe
   check_clean<Config<4, true>>(random, 20);
 }
 
+// A launch that asks for more waits for ever; fewer would be given away.
+TEST_CASE("warpgroups of MQA logits share out the registers that a block comes with",
+          "[kernels][emulation]") {
+  for (const int math_warpgroups : {2, 3, 4}) {
+    CAPTURE(math_warpgroups);
+    const int load = cubinet::mqa::load_registers(math_warpgroups);
+    const int math = cubinet::mqa::math_registers(math_warpgroups);
+    const int entered = 65536 / (128 * (1 + math_warpgroups)) / 8 * 8;
+    CHECK(load + math_warpgroups * math == (1 + math_warpgroups) * entered);
+    CHECK(load % 8 == 0);
+    CHECK(math % 8 == 0);
+    CHECK(load >= 24);
+    CHECK(math <= 255);
+  }
+}
+
 }  // namespace
 }  // namespace jit::test

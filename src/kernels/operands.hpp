@@ -18,7 +18,7 @@ inline constexpr std::int64_t kMaxOffset = std::int64_t{1} << 60;
 struct Memory {
   std::string_view name;
   const void* first = nullptr;
-  std::int64_t bytes = 0;  // Requires: 0 to kMaxOffset
+  std::int64_t bytes = 0;  // Requires: 0 or more
 };
 
 // OperandCheck refuses operands of one kernel by name. Checks that pass cost a few comparisons.

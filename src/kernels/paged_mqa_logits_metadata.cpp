@@ -1,8 +1,9 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <bit>
 
+#include "kernels/mqa_launch.hpp"
+#include "kernels/operands.hpp"
 #include "kernels/paged_mqa_logits_metadata_launch.hpp"
 #include "kernels/workers.hpp"
 #include "mqa_shared/split.h"
@@ -13,57 +14,32 @@ namespace {
 
 namespace device = cubinet::paged_mqa_logits_metadata;
 
+constexpr OperandCheck kCheck("paged_mqa_logits_metadata");
 constexpr std::int64_t kMax32 = (std::int64_t{1} << 31) - 1;  // of an int32
 constexpr std::int64_t kMaxBatch = std::int64_t{1} << 30;  // schedule.cuh rounds it up in 32 bits
-constexpr std::int64_t kMaxWorkers = std::int64_t{1} << 20;
-
-[[noreturn]] void refuse(const std::string& reason) {
-  throw Error(ErrorCode::kInvalidArgument, "launch paged_mqa_logits_metadata: " + reason);
-}
-
-void check_number(std::string_view name, std::int64_t value, std::int64_t first,
-                  std::int64_t last) {
-  if (value >= first && value <= last) return;
-  refuse(fmt::format("{} is {}; expected {} to {}", name, value, first, last));
-}
-
-void check_pointer(std::string_view name, const void* pointer) {
-  if (pointer == nullptr) refuse(fmt::format("{} is null; give device memory", name));
-  if (std::bit_cast<std::uintptr_t>(pointer) % sizeof(std::int32_t) != 0) {
-    refuse(fmt::format("{} is at {}; expected an address that 4 divides", name, pointer));
-  }
-}
 
 void check_shape(const PagedMqaLogitsMetadataArgs& args) {
-  check_number("batch", args.batch, 0, kMaxBatch);
-  check_number("next_n", args.next_n, 1, kMax32);
-  check_number("max_context_len", args.max_context_len, 0, kMax32);
-  check_number("num_workers", args.num_workers, 0, kMaxWorkers);
+  kCheck.number("batch", args.batch, 0, kMaxBatch);
+  kCheck.number("next_n", args.next_n, 1, kMax32);
+  kCheck.number("max_context_len", args.max_context_len, 0, kMax32);
+  kCheck.number("num_workers", args.num_workers, 0, kMaxWorkers);
   constexpr std::int64_t kSplit = cubinet::mqa::kSplitTokens;
   const std::int64_t splits = (args.max_context_len + kSplit - 1) / kSplit;
   if (args.batch * splits > kMax32) {
-    refuse(
+    kCheck.refuse(
         fmt::format("batch * ceil(max_context_len / {}) is {} * {}; expected less than 2^31: give "
                     "the longest context there can be, or split the batch over several launches",
                     kSplit, args.batch, splits));
   }
 }
 
+// Requires: args.num_workers is not 0.
 void check_memory(const PagedMqaLogitsMetadataArgs& args) {
-  check_pointer("schedule", args.schedule);
+  kCheck.pointer("schedule", args.schedule, 4);
   if (args.batch == 0) return;
-  check_pointer("context_lens", args.context_lens);
-  const auto lens = std::bit_cast<std::uintptr_t>(args.context_lens);
-  const auto schedule = std::bit_cast<std::uintptr_t>(args.schedule);
-  const auto lens_bytes = static_cast<std::uintptr_t>(args.batch * args.next_n) * 4;
-  const auto schedule_bytes = static_cast<std::uintptr_t>(args.num_workers + 1) * 8;
-  if (schedule < lens + lens_bytes && lens < schedule + schedule_bytes) {
-    refuse(
-        fmt::format("schedule ({} bytes at {}) overlaps context_lens ({} bytes at {}); give it "
-                    "memory of its own",
-                    schedule_bytes, static_cast<const void*>(args.schedule), lens_bytes,
-                    static_cast<const void*>(args.context_lens)));
-  }
+  kCheck.pointer("context_lens", args.context_lens, 4);
+  kCheck.apart({"schedule", args.schedule, (args.num_workers + 1) * 8},
+               {{"context_lens", args.context_lens, args.batch * args.next_n * 4}});
 }
 
 }  // namespace

@@ -4,9 +4,10 @@
 // to a barrier (common/mbarrier.cuh); a store reads shared memory and belongs to the issuing
 // thread's bulk group. Boxes are described by a tensor map; coordinates are in elements, innermost
 // first, and may lie outside of the tensor: there a load fills with what the map says (zeros or
-// NaN) and a store writes nothing. A box always counts with all of its bytes. An innermost
-// coordinate that is no multiple of 16 bytes, and a negative one in a store, die as an illegal
-// instruction: loads alone may begin before the tensor.
+// NaN) and a store writes nothing. A box always counts with all of its bytes.
+// An innermost coordinate that is no multiple of 16 bytes, and a negative one in a store, die as an
+// illegal instruction: loads alone may begin before the tensor. A store writes the last 16 bytes of
+// a row whole: a tensor that is stored to has rows of a multiple of them.
 //
 // Requires: a tensor map in a kernel's __grid_constant__ parameter, constant or global memory, at a
 //           multiple of 64; shared memory aligned to 128 bytes for boxes, to the swizzle's repeat

@@ -98,6 +98,9 @@ TensorMapSpec random_spec(std::mt19937_64& random, const BoxKind& kind, std::siz
 TensorMapSpec random_target(std::mt19937_64& random, const TensorMapSpec& spec) {
   TensorMapSpec target = spec;
   draw_sizes(random, target);
+  // A store writes the last 16 bytes of a row whole.
+  const std::uint64_t chunk = 16 / bytes_of(spec.type);
+  target.sizes[0] = (target.sizes[0] + chunk - 1) / chunk * chunk;
   draw_strides(random, target);
   return target;
 }

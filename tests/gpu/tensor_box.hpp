@@ -40,7 +40,7 @@ struct BoxKind {
 // sizes from less than a box to twice as much, boxes of at most `most_bytes`.
 TensorMapSpec random_spec(std::mt19937_64& random, const BoxKind& kind, std::size_t most_bytes);
 
-// A tensor for the same boxes, of other sizes and strides.
+// A tensor to store the same boxes to, of other sizes and strides; rows are whole 16 bytes.
 TensorMapSpec random_target(std::mt19937_64& random, const TensorMapSpec& spec);
 
 // From wholly before the tensor to wholly beyond it, in every dimension; of a store from the

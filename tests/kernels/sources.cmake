@@ -15,6 +15,7 @@ set(CUBINET_TESTS_KERNELS
   mqa_reference_test.cpp
   mqa_tuning_test.cpp
   mqa_warm_up_test.cpp
+  paged_mqa_logits_division_test.cpp
   paged_mqa_logits_launch_test.cpp
   paged_mqa_logits_refusal_test.cpp
   paged_mqa_metadata_refusal_test.cpp

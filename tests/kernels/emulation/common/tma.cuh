@@ -23,6 +23,11 @@ inline void tma_load_2d(void* smem, const TensorMap& map, Mbarrier* barrier, Cac
                         int c1) {
   load_on_host(smem, &map, barrier, map.words[0], c0, c1);
 }
+// Told without its second coordinate.
+inline void tma_load_3d(void* smem, const TensorMap& map, Mbarrier* barrier, CachePolicy, int c0,
+                        int, int c2) {
+  load_on_host(smem, &map, barrier, map.words[0], c0, c2);
+}
 inline void bulk_load(void* smem, const void* global, unsigned int bytes, Mbarrier* barrier,
                       CachePolicy) {
   if (bytes % 16 != 0) throw std::logic_error("load: no multiple of 16 bytes");

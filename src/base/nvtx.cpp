@@ -11,16 +11,27 @@ namespace jit::inline v1 {
 
 namespace {
 
+thread_local bool is_making_domain = false;
+
+nvtxDomainHandle_t make_domain() noexcept {
+  is_making_domain = true;
+  const nvtxDomainHandle_t made = nvtxDomainCreateA("cubinet");
+  is_making_domain = false;
+  return made;
+}
+
 // Null without a tool, which NVTX takes for its default domain and does nothing with.
 nvtxDomainHandle_t domain() noexcept {
-  static const nvtxDomainHandle_t made = nvtxDomainCreateA("cubinet");
+  static const nvtxDomainHandle_t made = make_domain();
   return made;
 }
 
 // It may be long in the making, since NVTX then loads its tool. A fork waits for it: a child would
-// wait for ever for the thread that makes it.
-[[maybe_unused]] const int kMadeBeforeForks =
-    ::pthread_atfork([] { static_cast<void>(domain()); }, nullptr, nullptr);
+// wait for ever for the thread that makes it. Not so the fork of a tool that is being loaded.
+void make_before_fork() noexcept {
+  if (!is_making_domain) static_cast<void>(domain());
+}
+[[maybe_unused]] const int kMadeBeforeForks = ::pthread_atfork(make_before_fork, nullptr, nullptr);
 
 }  // namespace
 

@@ -1,5 +1,7 @@
 #include "load/driver.hpp"
 
+#include <array>
+#include <atomic>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cstdlib>
@@ -90,6 +92,21 @@ TEST_CASE("a thread without a context gets device 0's primary one when it needs 
   CHECK(machine.driver().ensure_context() == 0);
   CHECK(machine.driver().ensure_context() == 0);
   CHECK(machine.fake.calls("cuDevicePrimaryCtxRetain") == 1);
+}
+
+TEST_CASE("threads that need a primary context at the same time have the same one") {
+  FakeMachine machine;
+  machine.driver().initialise();
+  std::array<std::atomic<CudaContext>, 6> seen{};
+  std::atomic<std::size_t> next{0};
+  machine.meet_at("cuDevicePrimaryCtxRetain",
+                  [&] { seen[next++] = machine.driver().primary_context(0); });
+  const int retained = machine.fake.calls("cuDevicePrimaryCtxRetain");
+  CHECK(retained >= 1);
+  const CudaContext context = machine.driver().primary_context(0);
+  CHECK(context != nullptr);
+  for (const auto& other : seen) CHECK(other == context);
+  CHECK(machine.fake.calls("cuDevicePrimaryCtxRetain") == retained);
 }
 
 TEST_CASE("a missing driver is explained") {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <catch2/catch_test_macros.hpp>
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -46,6 +48,18 @@ class FakeMachine {
     info.symbol = image.symbol;
     info.params_bytes = image.params_bytes;
     return load_kernel(*driver_, artifact, info);
+  }
+
+  // Lets some threads do `work` such that most of them come to `call` before one begins it.
+  template <class Work>
+  void meet_at(const char* call, const Work& work) {
+    constexpr int kThreads = 6;
+    fake.hold(call);
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < kThreads; ++i) threads.emplace_back([&] { work(); });
+    fake.wait_until_held();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    fake.release();
   }
 
   FakeCuda& fake;

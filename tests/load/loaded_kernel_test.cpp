@@ -329,6 +329,32 @@ TEST_CASE("many threads on many devices launch one kernel") {
   }
 }
 
+TEST_CASE("threads that make a kernel ready at the same time launch it, and it stays ready") {
+  for (const char* call : {"cuKernelGetFunction", "cuFuncSetAttribute"}) {
+    CAPTURE(call);
+    FakeMachine machine;
+    const LoadResult loaded = machine.load();
+    machine.use(0);
+    LaunchConfig config{.grid = 1, .block = 32};
+    config.smem_bytes = 100'000;
+    config.cluster.x = 16;
+    std::atomic<int> failures{0};
+    machine.meet_at(call, [&] {
+      try {
+        machine.use(0);
+        loaded.kernel->view().launch(config, FakeParams{});
+      } catch (const Error&) {
+        ++failures;
+      }
+    });
+    CHECK(failures == 0);
+    CHECK(machine.fake.launches().size() == 6);
+    const int calls = machine.fake.calls(call);
+    loaded.kernel->view().launch(config, FakeParams{});
+    CHECK(machine.fake.calls(call) == calls);
+  }
+}
+
 TEST_CASE("an ended kernel unloads its library") {
   FakeMachine machine;
   machine.use(0);

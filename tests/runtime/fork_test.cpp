@@ -191,6 +191,7 @@ TEST_CASE("child: forks while NVTX loads its tool", "[.]") {
 }
 
 TEST_CASE("a fork waits until NVTX has its tool") {
+  if (testing::kThreadSanitizer) SKIP("to ThreadSanitizer the parent's threads leak in the child");
   const testing::TemporaryDirectory directory;
   const std::filesystem::path log = directory / "ranges";
   REQUIRE(::mkfifo(log.c_str(), 0600) == 0);  // the tool waits for its reader
@@ -200,6 +201,24 @@ TEST_CASE("a fork waits until NVTX has its tool") {
     return testing::run_child_case("child: forks while NVTX loads its tool", directory.path());
   });
   CHECK(testing::wait_for(process) == 0);
+}
+
+TEST_CASE("child: has its first span", "[.]") {
+  ::alarm(10);
+  const Span span(nullptr, "first");
+}
+
+TEST_CASE("a tool of NVTX may fork while it is loaded") {
+  const testing::TemporaryDirectory directory;
+  const std::filesystem::path log = directory / "ranges";
+  const pid_t process = testing::fork_child([&] {
+    ::setenv("NVTX_INJECTION64_PATH", JIT_TEST_NVTX_TOOL, 1);
+    ::setenv("NVTX_TOOL_LOG", log.c_str(), 1);
+    ::setenv("NVTX_TOOL_FORKS", "1", 1);
+    return testing::run_child_case("child: has its first span", directory.path());
+  });
+  CHECK(testing::wait_for(process) == 0);
+  CHECK(testing::contains(testing::read_text(log), "+first\n"));
 }
 #endif
 

@@ -1,8 +1,13 @@
 #include "runtime/template_registry.hpp"
 
+#include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <set>
 #include <string>
+#include <thread>
+#include <vector>
 
+#include "runtime/process_fixture.hpp"
 #include "runtime/runtime_fixture.hpp"
 
 namespace jit {
@@ -85,6 +90,30 @@ TEST_CASE("registered templates are found by registries made afterwards, the las
   table::register_templates(std::span(&second, 1));
   TemplateRegistry registry({{}, {}});
   CHECK(&registry.find("registered_by_a_test") == &second);
+}
+
+TEST_CASE("templates that threads register at the same time are all found") {
+  // In a process of their own: nothing takes them off the list again.
+  const pid_t process = testing::fork_child([] {
+    constexpr std::size_t kEach = 200;
+    static std::array<table::Template, 4 * kEach> mine{};
+    const std::size_t before = embedded_templates().size();
+    {
+      std::vector<std::jthread> threads;
+      for (std::size_t first = 0; first < mine.size(); first += kEach) {
+        threads.emplace_back([first] {
+          for (std::size_t i = 0; i < kEach; ++i) {
+            table::register_templates(std::span(&mine[first + i], 1));
+            if (i % 20 == 0) static_cast<void>(embedded_templates());
+          }
+        });
+      }
+    }
+    const auto found = embedded_templates();
+    const std::set<const table::Template*> distinct(found.begin(), found.end());
+    return distinct.size() == before + mine.size() ? 0 : 1;
+  });
+  CHECK(testing::wait_for(process) == 0);
 }
 
 }  // namespace

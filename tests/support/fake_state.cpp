@@ -103,7 +103,10 @@ CudaCaptureMode& FakeState::thread_mode() {
   return mode;
 }
 
-void FakeState::hold(const std::string& call) { held_ = new std::string(call); }
+void FakeState::hold(const std::string& call) {
+  const std::scoped_lock lock(mutex);
+  held_ = &all_held_.emplace_front(call);
+}
 void FakeState::release() { held_ = nullptr; }
 
 void FakeState::wait_until_held() const {

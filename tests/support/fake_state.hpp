@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <forward_list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -109,7 +110,8 @@ class FakeState final : public FakeCuda {
   std::uint64_t last_id_ = 0;
   std::function<double(const FakeLaunch&)> us_of_;
   double now_us_ = 0;
-  std::atomic<const std::string*> held_{nullptr};  // leaked: a call may be looking at it
+  std::forward_list<std::string> all_held_;  // kept: a call may be looking at any
+  std::atomic<const std::string*> held_{nullptr};
   std::atomic<int> standing_{0};
   std::map<std::string, Failure> failures_;
   std::map<std::string, int> calls_;

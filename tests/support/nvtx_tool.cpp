@@ -1,8 +1,10 @@
 // A profiler made of nothing: NVTX loads it where NVTX_INJECTION64_PATH says, and it writes one
 // line per range to the file that NVTX_TOOL_LOG names: "+compile" at its beginning, "-" at its end.
+// With NVTX_TOOL_FORKS it starts a process first, as profilers do.
 #define NVTX_NO_IMPL
 #include <fcntl.h>
 #include <nvtx3/nvToolsExt.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -44,6 +46,11 @@ void set(NvtxFunctionTable table, unsigned size, unsigned index, Function functi
 
 extern "C" __attribute__((visibility("default"))) int InitializeInjectionNvtx2(
     NvtxGetExportTableFunc_t get_table) {
+  if (std::getenv("NVTX_TOOL_FORKS") != nullptr) {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(0);
+    ::waitpid(child, nullptr, 0);
+  }
   const auto* callbacks =
       static_cast<const NvtxExportTableCallbacks*>(get_table(NVTX_ETID_CALLBACKS));
   NvtxFunctionTable table = nullptr;

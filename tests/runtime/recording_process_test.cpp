@@ -70,8 +70,14 @@ TEST_CASE("processes that are killed while they record tear no line of others") 
         Debug::kNone}
         .text();
   };
+  const auto bytes = [&] {
+    std::error_code error;
+    const std::uintmax_t size = std::filesystem::file_size(path, error);
+    return error ? 0 : size;
+  };
   std::mt19937 random(1);
   for (int process = 0; process < 40; process += 4) {
+    const std::uintmax_t enough = bytes() + 15 * line(0, 0).size();
     std::vector<pid_t> children;
     for (int i = 0; i < 4; ++i) {
       children.push_back(testing::fork_child([&, process, i] {
@@ -80,7 +86,8 @@ TEST_CASE("processes that are killed while they record tear no line of others") 
         return 0;
       }));
     }
-    ::usleep(2'000 + static_cast<useconds_t>(random() % 8'000));
+    while (bytes() < enough) ::usleep(200);
+    ::usleep(static_cast<useconds_t>(random() % 8'000));
     for (const pid_t child : children) ::kill(child, SIGKILL);
     for (const pid_t child : children) CHECK(testing::wait_for(child) == 128 + SIGKILL);
   }

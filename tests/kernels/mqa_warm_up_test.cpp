@@ -108,7 +108,7 @@ TEST_CASE("after a warm-up a frozen process serves any batch and lengths") {
     kernels::paged_mqa_logits(engine, scores, nullptr);
     kernels::mqa_logits(engine, requests.prefill(), nullptr);
   }
-  CHECK(scene.fake.launches().size() == 3 * kRequests);
+  CHECK(scene.fake.launches().size() == std::size_t{3} * kRequests);
   CHECK(engine.stats().compiles == 0);
 }
 

@@ -10,15 +10,10 @@
 #include <random>
 #include <utility>
 
+#include "gpu/images.hpp"
+
 namespace jit::test {
 namespace {
-
-template <class T>
-bool holds(const Image& image, const std::vector<T>& values) {
-  const auto expected = std::as_bytes(std::span(values));
-  const auto found = image.payload();
-  return std::equal(found.begin(), found.end(), expected.begin(), expected.end());
-}
 
 std::string judge_guards(const MqaOutcome& outcome) {
   const std::array<std::pair<const char*, const Image*>, 7> images{{
@@ -30,11 +25,7 @@ std::string judge_guards(const MqaOutcome& outcome) {
       {"ends", &outcome.ends},
       {"logits", &outcome.logits},
   }};
-  for (const auto& [name, image] : images) {
-    const std::string damage = image->guard_damage();
-    if (!damage.empty()) return fmt::format("{}: {}", name, damage);
-  }
-  return {};
+  return first_guard_damage(images);
 }
 
 std::string judge_inputs(const MqaCase& mqa, const MqaInputs& inputs, const MqaOutcome& outcome) {

@@ -162,7 +162,8 @@ TEST_CASE("block and shared memory follow from the tunables that were chosen") {
       // Queries, keys and scales in flight at the very least.
       CHECK(launch.smem_bytes >=
             static_cast<std::uint32_t>(chosen("kNumQueryStages") * tokens * heads * (128 + 4) +
-                                       chosen("kNumStages") * 64 * (128 + 4)));
+                                       (chosen("kNumThreads") / 128 - 1) * chosen("kNumStages") *
+                                           64 * (128 + 4)));
       CHECK(std::min(chosen("kNextNAtom"), tokens) * heads <= 256);
     }
   }

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <span>
 
@@ -153,15 +154,16 @@ TensorMapBits encode_tensor_map(const Driver& driver, const TensorMapSpec& spec)
   if (process_is_exiting()) {
     throw Error(ErrorCode::kShuttingDown, "make tensor map: process exit has begun");
   }
-  TensorMapBits map;
+  // Memory of its own: a result that its caller drops may lie anywhere, and the driver asks for 64.
+  alignas(64) std::array<std::uint64_t, 16> words{};
   const CudaResult result = driver.api().tensor_map_encode(
-      &map, number_of(spec.type), spec.rank,
+      words.data(), number_of(spec.type), spec.rank,
       const_cast<void*>(spec.address),  // the driver's parameter; it only notes the address
       spec.sizes.data(), spec.strides.data(), spec.box.data(), spec.element_strides.data(),
       kCudaTensorMapNotInterleaved, static_cast<int>(spec.swizzle),
       static_cast<int>(spec.l2_promotion), static_cast<int>(spec.out_of_bounds));
   if (result != kCudaSuccess) driver.fail(result, describe(spec), "cuTensorMapEncodeTiled");
-  return map;
+  return TensorMapBits{words};
 }
 
 }  // namespace jit::inline v1

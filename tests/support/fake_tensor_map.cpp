@@ -45,9 +45,12 @@ FAKE_CALL cuTensorMapEncodeTiled(void* map, int type, unsigned rank, void* addre
   if (!fits) return kInvalidValue;
   FakeTensorMap made;
   made.address = at;
+  std::uint64_t box_bytes = bytes;
   for (unsigned i = 0; i < rank; ++i) {
     fits = fits && is_between(sizes[i], 1, 1ull << 32) && is_between(box[i], 1, 256) &&
            is_between(element_strides[i], 1, i == 0 ? 1 : 8);
+    if (!fits) return kInvalidValue;
+    box_bytes *= (box[i] + element_strides[i] - 1) / element_strides[i];
     made.sizes[i] = sizes[i];
     made.box[i] = static_cast<std::uint16_t>(box[i]);
     made.element_strides[i] = static_cast<std::uint8_t>(element_strides[i]);
@@ -55,7 +58,7 @@ FAKE_CALL cuTensorMapEncodeTiled(void* map, int type, unsigned rank, void* addre
     fits = fits && strides[i] % 16 == 0 && strides[i] < (1ull << 40);
     made.strides[i] = strides[i];
   }
-  if (!fits) return kInvalidValue;
+  if (!fits || box_bytes > 232'448) return kInvalidValue;
   made.rank = static_cast<std::uint8_t>(rank);
   made.type = static_cast<std::uint8_t>(type);
   made.swizzle = static_cast<std::uint8_t>(swizzle);

@@ -1,0 +1,62 @@
+// The shared-memory plan of attention kernels, for host and device.
+#pragma once
+
+// NVRTC takes no function without an execution space, a host compiler none with one.
+#ifdef __CUDACC__
+#define JIT_HOST_DEVICE __host__ __device__
+#else
+#define JIT_HOST_DEVICE
+#endif
+
+namespace cubinet {
+namespace attention {
+
+constexpr int kAlignment = 1024;  // of swizzled tiles
+constexpr int kSlabElements = 64;  // 16-bit elements of a swizzled row of 128 bytes
+
+// Work is what a block does next: some query rows of one head against the keys of a sequence. It
+// travels through shared memory from the warp that loads.
+struct Work {
+  int tiles;         // of keys that any of the rows sees; below 0: there is no more
+  int whole_tiles;   // the first so many of them all rows see whole
+  int row;           // the first query token
+  int rows;          // of the sequence's own, at most kBlockM
+  int head;
+  int keys;          // of the sequence
+  int diagonal;      // with causal, row r sees the first r + diagonal keys, as far as there are
+  int reserved;
+};
+
+// Tile is the part of a kernel's constants that its launch geometry depends on.
+struct Tile {
+  int block_m;     // query rows of a block: 64 of each math warpgroup
+  int block_n;     // keys of a tile
+  int head_dim;    // of queries and keys
+  int head_dim_v;  // of values
+  int stages;      // tiles of keys, and of values, in flight
+};
+
+// One warpgroup loads, the others do the maths.
+JIT_HOST_DEVICE constexpr int threads_of(const Tile& tile) { return 128 + tile.block_m * 2; }
+
+// Units: bytes, of 16-bit elements.
+JIT_HOST_DEVICE constexpr int query_bytes(const Tile& tile) {
+  return tile.block_m * tile.head_dim * 2;
+}
+JIT_HOST_DEVICE constexpr int key_bytes(const Tile& tile) {
+  return tile.block_n * tile.head_dim * 2;
+}
+JIT_HOST_DEVICE constexpr int value_bytes(const Tile& tile) {
+  return tile.block_n * tile.head_dim_v * 2;
+}
+
+// Dynamic shared memory of a block, in this order: queries, keys, values, work, barriers; the first
+// of them aligned to kAlignment.
+JIT_HOST_DEVICE constexpr int smem_bytes_of(const Tile& tile) {
+  return kAlignment + query_bytes(tile) +
+         tile.stages * (key_bytes(tile) + value_bytes(tile)) + static_cast<int>(sizeof(Work)) +
+         8 * (2 + 4 * tile.stages);
+}
+
+}  // namespace attention
+}  // namespace cubinet

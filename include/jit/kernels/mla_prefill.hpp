@@ -98,13 +98,21 @@ JIT_EXPORT void mla_prefill(const MlaPrefillArgs& args, Stream stream);
 
 // Keys that come before the new tokens of every sequence, or a part of them.
 //
-// Shapes: as those of MlaPrefillArgs, whose strides, k_rope's presence and heads hold here too.
+// Shapes: as those of MlaPrefillArgs, whose heads and k_rope's presence hold here too.
 struct MlaContextChunk {
   std::int64_t num_key_tokens = 0;
   const void* k = nullptr;
   const void* v = nullptr;
   const void* k_rope = nullptr;
   const std::int32_t* cu_seqlens_k = nullptr;  // [s + 1]
+
+  // Units: elements; 0 means that of MlaPrefillArgs. What was gathered from a cache lies elsewhere
+  // than what was just computed.
+  std::int64_t k_token_stride = 0;
+  std::int64_t k_head_stride = 0;
+  std::int64_t v_token_stride = 0;
+  std::int64_t v_head_stride = 0;
+  std::int64_t k_rope_token_stride = 0;
 };
 
 // Bytes of workspace for mla_prefill_with_context with these operands; 0 without chunks.

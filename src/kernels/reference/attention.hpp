@@ -1,0 +1,100 @@
+// The float64 reference of attention, in plain C++ on host memory: varlen, causal or not, with
+// grouped heads, computed exactly on the stored inputs for all rows or for some.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "jit/abi.hpp"
+#include "jit/value.hpp"
+
+namespace jit::inline v1::reference {
+
+// AttentionOperand is an array [tokens, heads, elements] on the host; elements of a head are
+// contiguous. Units: elements.
+struct AttentionOperand {
+  const void* data = nullptr;
+  std::int64_t token_stride = 0;
+  std::int64_t head_stride = 0;  // 0: one head for all
+};
+
+// AttentionKeys are the keys and values of all sequences, or of a part of each: sequence b has
+// tokens cu_seqlens[b] to cu_seqlens[b + 1].
+struct AttentionKeys {
+  AttentionOperand k;     // with `rope`: without the last rope_dim elements
+  AttentionOperand v;     // head_dim_v elements
+  AttentionOperand rope;  // optional: the last rope_dim elements of every key
+  const std::int32_t* cu_seqlens = nullptr;
+};
+
+// AttentionProblem is one call of attention on host memory.
+//
+//   output[i, head, :] = sum over j of softmax_j(softmax_scale * q[i, head, :] . k[j, head_kv, :])
+//                        * v[j, head_kv, :],  head_kv = head / (num_heads / num_kv_heads)
+//
+// The keys of a sequence are those of the parts one after the other, as after a context in chunks.
+// With causal, query i of Lq sees key j of Lk, counted over all parts, if j <= i + Lk - Lq.
+struct AttentionProblem {
+  DType type = DType::kBF16;  // of q, k, v: bf16, f16 or e4m3
+  std::int64_t num_sequences = 0;
+  std::int64_t num_tokens = 0;  // that the output has room for; those of no sequence have no result
+  std::int64_t num_heads = 0;
+  std::int64_t num_kv_heads = 0;
+  std::int64_t head_dim = 0;
+  std::int64_t head_dim_v = 0;
+  std::int64_t rope_dim = 64;  // where a part has `rope`
+  bool causal = true;
+  float softmax_scale = 0.0F;  // 0 means head_dim^-0.5
+  AttentionOperand q;
+  const std::int32_t* cu_seqlens_q = nullptr;
+  std::vector<AttentionKeys> keys;
+};
+
+// One row of the output.
+struct AttentionRow {
+  std::int64_t token = 0;
+  std::int64_t head = 0;
+
+  friend bool operator==(const AttentionRow&, const AttentionRow&) = default;
+};
+
+struct AttentionOptions {
+  std::span<const AttentionRow> rows{};  // empty: all that belong to a sequence
+  bool eager = true;                     // what eager 16-bit code gives is computed as well
+  bool fused = false;                    // what a fused kernel gives is computed as well
+  unsigned threads = 0;                  // 0: as many as there are processors
+};
+
+// AttentionReference is the exact result of some rows.
+//
+// A row that sees no key has output 0 and LSE -inf. A NaN that is seen makes the row NaN.
+struct AttentionReference {
+  std::int64_t head_dim_v = 0;
+  std::vector<AttentionRow> rows;  // as asked for; all: by token, then by head
+  std::vector<double> output;      // [rows, head_dim_v]
+  std::vector<double> magnitude;   // [rows, head_dim_v]: sum over j of p_j |v_j|
+  std::vector<double> lse;         // [rows]: natural logarithm, with the scale
+  std::vector<double> spread;      // [rows]: root of the sum over j of p_j^2 |v_j|^2 / head_dim_v
+  std::vector<std::int64_t> seen;  // [rows]: keys
+  std::vector<double> eager;       // [rows, head_dim_v]; scores, normalised weights and results
+                                   // rounded to bf16, as three kernels one after the other do
+  std::vector<double> fused;       // [rows, head_dim_v]; weights relative to the row's largest
+                                   // rounded to bf16, their sum not, results not
+};
+
+// Errors: kInvalidArgument for a row of no sequence.
+// Threads: starts its own.
+// Cost: about head_dim + 2 * head_dim_v (3 with eager, 4 with fused as well) multiply-adds of
+//       float64 per row and key, 5 to 10 G/s of them per processor.
+AttentionReference compute_attention(const AttentionProblem& problem,
+                                     const AttentionOptions& options = {});
+
+// About `count` rows that tell most about a result: the first and last tokens of sequences, those
+// around multiples of 64, and others, of random heads; in order, none twice. All of them where
+// there are no more.
+std::vector<AttentionRow> sample_attention_rows(const AttentionProblem& problem, std::size_t count,
+                                                std::uint64_t seed);
+
+}  // namespace jit::inline v1::reference

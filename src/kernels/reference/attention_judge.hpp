@@ -1,0 +1,113 @@
+// The judge of attention results: compares what a kernel wrote with the float64 reference.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "jit/abi.hpp"
+#include "jit/value.hpp"
+#include "kernels/reference/attention.hpp"
+
+namespace jit::inline v1::reference {
+
+// AttentionOutput is what a launch wrote, copied to the host; Units: elements.
+//
+// Shapes: output [num_tokens, num_heads, head_dim_v], elements of a head contiguous; lse
+//         [num_heads, num_tokens]. The scale of group i of (token, head) lies at token *
+//         scale_token_stride + (head * (head_dim_v / group_size) + i) * scale_group_stride.
+struct AttentionOutput {
+  DType type = DType::kBF16;  // bf16, f16, f32 or e4m3
+  const void* output = nullptr;
+  std::int64_t token_stride = 0;
+  std::int64_t head_stride = 0;
+  const float* lse = nullptr;  // optional
+  std::int64_t lse_head_stride = 0;
+
+  // Of e4m3 only.
+  float scale = 1.0F;           // of the tensor; unused with groups
+  std::int64_t group_size = 0;  // elements that share a scale; 0: `scale` is that of all
+  bool ue8m0_scales = false;
+  const float* group_scales = nullptr;
+  std::int64_t scale_token_stride = 0;
+  std::int64_t scale_group_stride = 0;
+  // Optional: what the same kernel writes as bf16, with the same strides.
+  const void* unquantised = nullptr;
+};
+
+// What a result may be off by. The defaults are those of kernels that multiply weights rounded to
+// bf16 with 16-bit values; attention_judge.cpp says how they were found.
+struct AttentionRules {
+  double weight_error = 0x1p-8;         // of one element, in units of sum p|v|
+  double rms = 3e-3;                    // of all elements, relative; not of e4m3
+  double row_rms = 4e-3;                // of one row, in units of its root of |output|^2 + spread^2
+  double eager = 2.0;                   // of one element, in units of the worst error of eager code
+  double identical = 0.97;              // share of codes that are those of the float64 values
+  double identical_unquantised = 0.93;  // and of those of the unquantised output
+  double lse_absolute = 1e-4;
+  double lse_relative = 1e-5;
+};
+
+struct AttentionCheckOptions {
+  AttentionRules rules{};
+  // output and lse (not the scales) held bytes of 0xFF before the launch: everything that belongs
+  // to a sequence must have been written, and nothing else up to the last row's end.
+  bool poisoned = false;
+  unsigned threads = 0;  // 0: as many as there are processors
+};
+
+// AttentionCheck is what comparing a result with the reference found.
+struct AttentionCheck {
+  std::uint64_t rows = 0;
+  std::uint64_t elements = 0;
+  std::uint64_t wrong = 0;       // elements beyond their bound, or not written, or amiss
+  std::uint64_t wrong_rows = 0;  // rows whose errors are too many or too large on the whole
+  std::uint64_t wrong_lse = 0;
+  std::uint64_t wrong_scales = 0;    // of groups
+  double worst_error = 0.0;          // of an element, in units of its bound
+  double largest_error = 0.0;        // |error|
+  double largest_eager_error = 0.0;  // 0 without the reference's eager results
+  double rms = 0.0;                  // relative
+  double eager_rms = 0.0;
+  double worst_row_rms = 0.0;    // as AttentionRules::row_rms; not of e4m3
+  double worst_lse_error = 0.0;  // |error|
+  std::uint64_t identical = 0;   // codes that are those of the float64 values
+  std::uint64_t identical_unquantised = 0;
+  std::uint64_t saturated = 0;         // codes of +-448
+  std::uint64_t nan_codes = 0;         // each is wrong
+  std::uint64_t scales = 0;            // of groups
+  std::uint64_t identical_scales = 0;  // that of the float64 values
+  // Codes that rounding to bf16 first would change, and how many of them it did not.
+  std::uint64_t sensitive = 0;
+  std::uint64_t sensitive_kept = 0;
+  std::string first_failure;  // where and what; empty if nothing is wrong
+
+  bool passed() const { return first_failure.empty(); }
+  // One line for people.
+  std::string text() const;
+};
+
+// Compares the rows of the reference with a result.
+//
+// One key seen: the element is the key's value, rounded once, and the code that of value *
+//         (1.0F / scale) in fp32; bit for bit.
+// bf16, f16, f32: half a unit in the last place and weight_error; rms, row_rms and eager.
+// e4m3: a code between those of the values weight_error below and above, 0x7E for a NaN; no NaN
+//         code anywhere. In a row as many codes off as errors of row_rms / 2 explain; of all,
+//         `identical`. Where a second rounding through bf16 would matter, most codes are as
+//         without.
+// unquantised: its own codes `identical_unquantised`, and never further apart than a step and
+//         weight_error.
+// Groups: a scale must be that of values within weight_error, exactly so where one key is seen,
+//         and codes are judged by the scale that was written; unless scales are powers of two one
+//         of a group is +-448. Over all, scales are as near as rms.
+// lse:    lse_absolute + lse_relative * |lse|; exactly -inf where no key is seen.
+// Shares and rms count from 1000 elements on.
+// Threads: starts its own.
+AttentionCheck check_attention(const AttentionProblem& problem, const AttentionReference& reference,
+                               const AttentionOutput& output,
+                               const AttentionCheckOptions& options = {});
+
+// The code of value * inverse, rounded once and saturated; 0x7E for a NaN.
+std::uint8_t quantise_to_e4m3(double value, float inverse) noexcept;
+
+}  // namespace jit::inline v1::reference

@@ -1,5 +1,5 @@
 // What more of CUDA a kernel needs on the host that is divided over a grid: its size, the smaller
-// and the larger of two numbers, and that of a warp's.
+// and the larger of two numbers, and that of a warp's, leading zeros.
 #pragma once
 
 #include <algorithm>
@@ -34,6 +34,7 @@ inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a < b ? b : a; }
 inline unsigned int min(unsigned int a, unsigned int b) { return a < b ? a : b; }
 inline unsigned int max(unsigned int a, unsigned int b) { return a < b ? b : a; }
+inline int __clz(int value) { return std::countl_zero(static_cast<unsigned int>(value)); }
 inline unsigned int __reduce_min_sync(unsigned int mask, unsigned int value) {
   const auto& values = ::jit::test::exchange_of_all(mask, value);
   return *std::min_element(values.begin(), values.end());

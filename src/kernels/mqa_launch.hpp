@@ -1,13 +1,10 @@
 // What launches of paged_mqa_logits and mqa_logits have in common.
 #pragma once
 
-#include <array>
-#include <bit>
 #include <cstdint>
 
-#include "common/tensor_map.h"
 #include "jit/kernel.hpp"
-#include "jit/tensor_map.hpp"
+#include "kernels/tensor_maps.hpp"
 #include "mqa_shared/tile.h"
 
 namespace jit::inline v1::kernels {
@@ -16,34 +13,11 @@ namespace jit::inline v1::kernels {
 inline constexpr std::int64_t kMaxPositions = std::int64_t{1} << 30;
 // Rows of a tensor map, which are 32-bit coordinates.
 inline constexpr std::int64_t kMaxRows = (std::int64_t{1} << 31) - 1;
-inline constexpr std::int64_t kMaxWorkers = std::int64_t{1} << 20;
-
-// Where tensor maps come from.
-class TensorMapSource {
- public:
-  virtual ~TensorMapSource() = default;
-  virtual TensorMapBits map(const TensorMapSpec& spec) = 0;
-};
-
-// Those that a Runtime keeps by value.
-class KeptTensorMaps final : public TensorMapSource {
- public:
-  explicit KeptTensorMaps(Runtime& runtime) : runtime_(runtime) {}
-  TensorMapBits map(const TensorMapSpec& spec) override { return make_tensor_map(runtime_, spec); }
-
- private:
-  Runtime& runtime_;
-};
 
 // Rows of `row_bytes` bytes (32, 64 or 128) one after the other, `box_rows` of which a copy moves;
 // what it moves lies in shared memory with a swizzle as wide as a row.
 TensorMapSpec rows_spec(const void* address, std::int64_t row_bytes, std::int64_t rows,
                         std::int64_t box_rows);
-
-inline cubinet::TensorMap for_device(const TensorMapBits& map) {
-  static_assert(sizeof(TensorMapBits) == sizeof(cubinet::TensorMap));
-  return std::bit_cast<cubinet::TensorMap>(map);
-}
 
 // A grid of `workers` blocks as wide and with as much shared memory as the kernel's constants say.
 // Requires: the kernel is of one of the two templates; `computed_tokens` are the query tokens that

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "kernels/mqa_driver_maps.hpp"
+#include "kernels/driver_tensor_maps.hpp"
 #include "kernels/mqa_verdicts.hpp"
 #include "kernels/paged_mqa_logits_launch.hpp"
 #include "kernels/paged_mqa_operands.hpp"

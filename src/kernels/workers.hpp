@@ -7,6 +7,8 @@
 
 namespace jit::inline v1::kernels {
 
+inline constexpr std::int64_t kMaxWorkers = std::int64_t{1} << 20;
+
 // `given`, or for 0 the multiprocessors of the calling context's device.
 //
 // Errors: kNoDriver; kInvalidArgument if no context is current and the GPUs differ.

@@ -1,7 +1,7 @@
 // Tensor maps for launches that no Runtime stands behind.
 #pragma once
 
-#include "kernels/mqa_launch.hpp"
+#include "kernels/tensor_maps.hpp"
 #include "load/driver.hpp"
 #include "load/tensor_map.hpp"
 

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <bit>
-#include <numeric>
 
+#include "kernels/fp8_output.hpp"
 #include "kernels/merge_attn_states_launch.hpp"
+#include "kernels/operands.hpp"
 #include "merge_attn_states/params.h"
 
 namespace jit::inline v1::kernels {
@@ -14,134 +14,60 @@ namespace {
 
 namespace device = cubinet::merge_attn_states;
 
-constexpr std::int64_t kMaxRows = std::int64_t{1} << 31;         // Params: row indices are 31 bits
-constexpr std::int64_t kMaxStride = std::int64_t{1} << 28;       // Params: head strides
-constexpr std::int64_t kMaxScaleOffset = std::int64_t{1} << 59;  // Params: of each stride
+constexpr OperandCheck kCheck("merge_attn_states");
 
-[[noreturn]] void refuse(const std::string& reason) {
-  throw Error(ErrorCode::kInvalidArgument, "launch merge_attn_states: " + reason);
-}
-
-void check_pointer(std::string_view name, const void* pointer, std::size_t alignment) {
-  if (pointer == nullptr) refuse(fmt::format("{} is null; give device memory", name));
-  if (std::bit_cast<std::uintptr_t>(pointer) % alignment != 0) {
-    refuse(
-        fmt::format("{} is at {}; expected an address that {} divides", name, pointer, alignment));
-  }
-}
+constexpr std::int64_t kMaxRows = std::int64_t{1} << 31;    // Params: row indices are 31 bits
+constexpr std::int64_t kMaxStride = std::int64_t{1} << 28;  // Params: head strides
 
 void check_stride(std::string_view name, std::int64_t stride, std::int64_t head_size,
                   std::int64_t pack) {
   if (stride == 0) return;
   if (stride < head_size || stride >= kMaxStride || stride % pack != 0) {
-    refuse(
+    kCheck.refuse(
         fmt::format("{} is {}; expected a multiple of {} from head_size ({}) to 2^28 - 1: give 0 "
                     "for heads without padding, or pad each head to whole 16 bytes",
                     name, stride, pack, head_size));
   }
 }
 
-bool has_fp8_output(const MergeAttnStatesArgs& args) {
-  return args.output_scale != nullptr || args.output_group_size != 0;
-}
-
 std::int64_t elements_per_pack(DType type) {
   return 16 / static_cast<std::int64_t>(bytes_of(type));
 }
 
-// The scales of groups: how many there are, and where.
-struct Scales {
-  std::int64_t per_token = 0;
-  std::int64_t token_stride = 0;
-  std::int64_t group_stride = 0;
-};
-
-Scales scales_of(const MergeAttnStatesArgs& args) {
-  if (args.output_group_size == 0) return {};
-  const std::int64_t per_token = args.num_heads * (args.head_size / args.output_group_size);
-  if (args.output_scale_token_stride == 0 && args.output_scale_group_stride == 0) {
-    return {per_token, per_token, 1};
-  }
-  return {per_token, args.output_scale_token_stride, args.output_scale_group_stride};
-}
-
-// What to quantise by, without its memory.
-void check_quantisation(const MergeAttnStatesArgs& args) {
-  const std::int64_t group = args.output_group_size;
-  if (args.output_scale != nullptr && (group != 0 || args.output_group_scales != nullptr)) {
-    refuse(
-        "output_scale and scales of groups are both given; give output_scale for one scale per "
-        "tensor, or output_group_size and output_group_scales for one per group");
-  }
-  if (group == 0) {
-    if (args.output_group_scales == nullptr && !args.use_ue8m0_scales &&
-        args.output_scale_token_stride == 0 && args.output_scale_group_stride == 0) {
-      return;
-    }
-    refuse(
-        "output_group_size is 0 beside output_group_scales, their strides or use_ue8m0_scales; "
-        "give 64 or 128, or none of them");
-  }
-  if (group != 64 && group != 128) {
-    refuse(fmt::format("output_group_size is {}; expected 64 or 128", group));
-  }
-  if (args.head_size % group != 0) {
-    refuse(fmt::format("head_size is {}; expected a multiple of output_group_size ({})",
-                       args.head_size, group));
-  }
-}
-
-// Two scales share a place exactly if some multiple of both strides is within both extents.
-void check_scale_strides(const MergeAttnStatesArgs& args) {
-  const Scales scales = scales_of(args);
-  const std::int64_t last_token = args.num_tokens - 1;
-  const std::int64_t last_group = scales.per_token - 1;
-  const auto too_far = [](std::int64_t stride, std::int64_t last) {
-    return last != 0 && stride > kMaxScaleOffset / last;
-  };
-  if (scales.token_stride < 0 || scales.group_stride < 0 ||
-      too_far(scales.token_stride, last_token) || too_far(scales.group_stride, last_group)) {
-    refuse(
-        fmt::format("output_scale_token_stride is {} and output_scale_group_stride {}; expected 0 "
-                    "or more, and offsets below 2^59 for {} tokens of {} scales",
-                    scales.token_stride, scales.group_stride, args.num_tokens, scales.per_token));
-  }
-  const std::int64_t common = std::gcd(scales.token_stride, scales.group_stride);
-  if (scales.group_stride / common > last_token || scales.token_stride / common > last_group) {
-    return;
-  }
-  refuse(
-      fmt::format("output_scale_token_stride is {} and output_scale_group_stride {}: with {} "
-                  "tokens of {} scales two scales share a place; give 0 and 0 for row-major, or 1 "
-                  "and at least num_tokens for column-major",
-                  scales.token_stride, scales.group_stride, args.num_tokens, scales.per_token));
+Fp8Output quantisation_of(const MergeAttnStatesArgs& args) {
+  Fp8Output output = fp8_output_of(args);
+  output.tokens = args.num_tokens;
+  output.width = args.head_size;
+  output.width_name = "head_size";
+  return output;
 }
 
 // Shapes only; whether there is memory behind them is asked when there is something to do.
 void check_shape(const MergeAttnStatesArgs& args) {
   if (args.input_type != f32 && args.input_type != f16 && args.input_type != bf16) {
-    refuse(fmt::format("input_type is {}; expected f32, f16 or bf16", name_of(args.input_type)));
+    kCheck.refuse(
+        fmt::format("input_type is {}; expected f32, f16 or bf16", name_of(args.input_type)));
   }
   const std::int64_t pack = elements_per_pack(args.input_type);
   if (args.head_size < pack || args.head_size > 1024 || args.head_size % pack != 0) {
-    refuse(fmt::format("head_size is {}; expected a multiple of {} up to 1024 for {}",
-                       args.head_size, pack, name_of(args.input_type)));
+    kCheck.refuse(fmt::format("head_size is {}; expected a multiple of {} up to 1024 for {}",
+                              args.head_size, pack, name_of(args.input_type)));
   }
   if (args.num_tokens < 0 || args.num_heads < 0) {
-    refuse(fmt::format("num_tokens is {} and num_heads {}; expected 0 or more", args.num_tokens,
-                       args.num_heads));
+    kCheck.refuse(fmt::format("num_tokens is {} and num_heads {}; expected 0 or more",
+                              args.num_tokens, args.num_heads));
   }
   if (args.num_heads != 0 && args.num_tokens > (kMaxRows - 1) / args.num_heads) {
-    refuse(
+    kCheck.refuse(
         fmt::format("num_tokens * num_heads is {} * {}; expected less than 2^31: split the "
                     "heads over several launches",
                     args.num_tokens, args.num_heads));
   }
-  check_quantisation(args);
+  check_fp8_shape(kCheck, quantisation_of(args));
   const std::int64_t context = args.num_context_tokens.value_or(args.num_tokens);
   if (context < 0 || context > args.num_tokens) {
-    refuse(fmt::format("num_context_tokens is {}; expected 0 to num_tokens ({})", context,
-                       args.num_tokens));
+    kCheck.refuse(fmt::format("num_context_tokens is {}; expected 0 to num_tokens ({})", context,
+                              args.num_tokens));
   }
 }
 
@@ -150,17 +76,13 @@ void check_memory(const MergeAttnStatesArgs& args) {
   const bool fp8 = has_fp8_output(args);
   check_stride("input_head_stride", args.input_head_stride, args.head_size, pack);
   check_stride("output_head_stride", args.output_head_stride, args.head_size, pack);
-  if (args.output_group_size != 0) check_scale_strides(args);
-  check_pointer("prefix_output", args.prefix_output, 16);
-  check_pointer("suffix_output", args.suffix_output, 16);
-  check_pointer("prefix_lse", args.prefix_lse, 4);
-  check_pointer("suffix_lse", args.suffix_lse, 4);
-  check_pointer("output", args.output, fp8 ? static_cast<std::size_t>(pack) : 16);
-  if (args.output_lse != nullptr) check_pointer("output_lse", args.output_lse, 4);
-  if (args.output_scale != nullptr) check_pointer("output_scale", args.output_scale, 4);
-  if (args.output_group_size != 0) {
-    check_pointer("output_group_scales", args.output_group_scales, 4);
-  }
+  check_fp8_memory(kCheck, quantisation_of(args));
+  kCheck.pointer("prefix_output", args.prefix_output, 16);
+  kCheck.pointer("suffix_output", args.suffix_output, 16);
+  kCheck.pointer("prefix_lse", args.prefix_lse, 4);
+  kCheck.pointer("suffix_lse", args.suffix_lse, 4);
+  kCheck.pointer("output", args.output, fp8 ? static_cast<std::size_t>(pack) : 16);
+  if (args.output_lse != nullptr) kCheck.pointer("output_lse", args.output_lse, 4);
 }
 
 unsigned int stride_or(std::int64_t stride, std::int64_t head_size) {
@@ -182,7 +104,7 @@ device::Params make_params(const MergeAttnStatesArgs& args) {
   params.input_head_stride = stride_or(args.input_head_stride, args.head_size);
   params.output_head_stride = stride_or(args.output_head_stride, args.head_size);
   params.num_heads = device::make_divisor(static_cast<unsigned int>(args.num_heads));
-  const Scales scales = scales_of(args);
+  const ScaleLayout scales = scale_layout_of(quantisation_of(args));
   params.output_group_scales = args.output_group_scales;
   params.output_scale_token_stride = static_cast<unsigned long long>(scales.token_stride);
   params.output_scale_group_stride = static_cast<unsigned long long>(scales.group_stride);
@@ -220,6 +142,10 @@ void merge_attn_states(Runtime& runtime, const MergeAttnStatesArgs& args, Stream
   check_shape(args);
   if (args.num_tokens == 0 || args.num_heads == 0) return;
   check_memory(args);
+  launch(merge_attn_states_kernel(runtime, args), args, stream);
+}
+
+Kernel merge_attn_states_kernel(Runtime& runtime, const MergeAttnStatesArgs& args) {
   const std::array<Constant, 7> constants{{
       {"HEAD_SIZE", args.head_size},
       {"INPUT_TYPE", args.input_type},
@@ -231,9 +157,8 @@ void merge_attn_states(Runtime& runtime, const MergeAttnStatesArgs& args, Stream
   }};
   // Who asks for no groups does not pay for finding that out by name.
   const std::size_t count = args.output_group_size == 0 ? 5 : constants.size();
-  const Kernel kernel = runtime.get_kernel("merge_attn_states", std::span(constants).first(count),
-                                           Sizes{{"num_tokens", args.num_tokens}});
-  launch(kernel, args, stream);
+  return runtime.get_kernel("merge_attn_states", std::span(constants).first(count),
+                            Sizes{{"num_tokens", args.num_tokens}});
 }
 
 void merge_attn_states(const MergeAttnStatesArgs& args, Stream stream) {

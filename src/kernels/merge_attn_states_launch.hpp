@@ -1,9 +1,12 @@
-// A launch of merge_attn_states with a kernel that the caller chose.
+// A launch of merge_attn_states in two steps: the kernel, and its launch.
 #pragma once
 
 #include "jit/kernels/merge_attn_states.hpp"
 
 namespace jit::inline v1::kernels {
+
+// The kernel that merge_attn_states launches for these operands. Requires: shapes that it takes.
+Kernel merge_attn_states_kernel(Runtime& runtime, const MergeAttnStatesArgs& args);
 
 // As merge_attn_states. Requires: `kernel` is one of that template for the constants that follow
 // from `args`, whatever its tunables.

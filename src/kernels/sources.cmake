@@ -2,6 +2,8 @@ set(CUBINET_SOURCES_KERNELS
     fp8_output.cpp
     merge_attn_states.cpp
     merge_attn_states_tuning.cpp
+    mla_prefill.cpp
+    mla_prefill_operands.cpp
     mqa_device_pool.cpp
     mqa_launch.cpp
     mqa_logits.cpp

@@ -1,0 +1,53 @@
+// What mla_prefill makes of its operands: defaults filled in, and everything checked.
+#pragma once
+
+#include <cstdint>
+
+#include "jit/kernels/mla_prefill.hpp"
+#include "kernels/fp8_output.hpp"
+#include "kernels/operands.hpp"
+
+namespace jit::inline v1::kernels {
+
+inline constexpr OperandCheck kMlaPrefillCheck("mla_prefill");
+inline constexpr std::int64_t kMlaRopeDim = 64;
+
+// Heads are rows of `width` elements: that of head g of token t begins at
+// t * token_stride + g * head_stride.
+//
+// Units: elements.
+struct HeadLayout {
+  std::int64_t tokens = 0;
+  std::int64_t heads = 0;
+  std::int64_t width = 0;
+  std::int64_t token_stride = 0;
+  std::int64_t head_stride = 0;
+
+  // From the first element to the last one. Requires: layouts that check_mla_memory passes.
+  std::int64_t elements() const noexcept {
+    if (tokens == 0 || width == 0) return 0;
+    return (tokens - 1) * token_stride + (heads - 1) * head_stride + width;
+  }
+};
+
+// MlaPrefillArgs with every default filled in.
+struct MlaPrefillOperands {
+  HeadLayout q, k, v, output;
+  HeadLayout k_rope;  // of width 0 if the keys are whole
+  const std::int32_t* cu_seqlens_k = nullptr;
+  float softmax_scale = 0;
+  DType element = DType::kBF16;  // of the output as it is written
+  Fp8Output fp8;
+};
+
+// Errors: kInvalidArgument for shapes that mla_prefill does not take; memory is not looked at.
+MlaPrefillOperands mla_operands(const MlaPrefillArgs& args);
+
+// Whether there is memory behind the shapes, and strides that fit. Requires: !has_nothing_to_do.
+void check_mla_memory(const MlaPrefillArgs& args, const MlaPrefillOperands& operands);
+
+inline bool has_nothing_to_do(const MlaPrefillArgs& args) noexcept {
+  return args.num_query_tokens == 0 || args.num_heads == 0 || args.num_sequences == 0;
+}
+
+}  // namespace jit::inline v1::kernels

@@ -1,4 +1,5 @@
 set(CUBINET_TESTS_KERNELS
+  attention_epilogue_test.cpp
   attention_work_test.cpp
   device_library_test.cpp
   group_reference_test.cpp

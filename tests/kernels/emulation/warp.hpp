@@ -100,3 +100,6 @@ inline float __shfl_xor_sync(unsigned int mask, float value, int distance) {
   if (mask != 0xFFFFFFFFu) throw std::logic_error("exchange: not by all lanes");
   return ::jit::test::Warp::current()->exchange(value, static_cast<unsigned>(distance));
 }
+inline unsigned int __shfl_xor_sync(unsigned int mask, unsigned int value, int distance) {
+  return __float_as_uint(__shfl_xor_sync(mask, __uint_as_float(value), distance));
+}

@@ -16,6 +16,8 @@ namespace {
 namespace device = cubinet::mla_prefill;
 using cubinet::attention::kSlabElements;
 
+constexpr OperandCheck kCheck("mla_prefill");
+
 // ---- Tensor maps ----
 
 // Rows of 64 elements: the pieces of a head that lie one after the other in shared memory.
@@ -118,13 +120,6 @@ void launch(TensorMapSource& maps, const Kernel& kernel, const Launch& launch, S
 
 }  // namespace
 
-bool check_mla_prefill(const MlaPrefillArgs& args) {
-  const MlaPrefillOperands operands = mla_operands(args);
-  if (has_nothing_to_do(args)) return false;
-  check_mla_memory(args, operands);
-  return true;
-}
-
 Kernel mla_prefill_kernel(Runtime& runtime, const MlaPrefillArgs& args) {
   const bool fp8 = has_fp8_output(args);
   const std::array<Constant, 9> constants{{
@@ -147,16 +142,16 @@ Kernel mla_prefill_kernel(Runtime& runtime, const MlaPrefillArgs& args) {
 
 void launch_mla_prefill(TensorMapSource& maps, const Kernel& kernel, const MlaPrefillArgs& args,
                         Stream stream) {
-  const MlaPrefillOperands operands = mla_operands(args);
+  const MlaPrefillOperands operands = mla_operands(kCheck, args);
   if (has_nothing_to_do(args)) return;
-  check_mla_memory(args, operands);
+  check_mla_memory(kCheck, args, operands);
   launch(maps, kernel, {args, operands, tile_of(kernel.info())}, stream);
 }
 
 void mla_prefill(Runtime& runtime, const MlaPrefillArgs& args, Stream stream) {
-  const MlaPrefillOperands operands = mla_operands(args);
+  const MlaPrefillOperands operands = mla_operands(kCheck, args);
   if (has_nothing_to_do(args)) return;
-  check_mla_memory(args, operands);
+  check_mla_memory(kCheck, args, operands);
   MlaPrefillArgs whole = args;
   whole.num_workers = workers_or_all(runtime, args.num_workers);
   const Kernel kernel = mla_prefill_kernel(runtime, args);

@@ -1,13 +1,10 @@
-// A launch of mla_prefill in steps: its checks, the kernel, and the launch itself.
+// A launch of mla_prefill in two steps: the kernel, and its launch.
 #pragma once
 
 #include "jit/kernels/mla_prefill.hpp"
 #include "kernels/tensor_maps.hpp"
 
 namespace jit::inline v1::kernels {
-
-// Errors: those of mla_prefill for its operands. Returns: whether there is something to launch.
-bool check_mla_prefill(const MlaPrefillArgs& args);
 
 // The kernel that mla_prefill launches for these operands. Requires: shapes that it takes.
 Kernel mla_prefill_kernel(Runtime& runtime, const MlaPrefillArgs& args);

@@ -9,7 +9,6 @@
 
 namespace jit::inline v1::kernels {
 
-inline constexpr OperandCheck kMlaPrefillCheck("mla_prefill");
 inline constexpr std::int64_t kMlaRopeDim = 64;
 
 // Heads are rows of `width` elements: that of head g of token t begins at
@@ -38,13 +37,16 @@ struct MlaPrefillOperands {
   float softmax_scale = 0;
   DType element = DType::kBF16;  // of the output as it is written
   Fp8Output fp8;
+  Memory workspace;  // of a chain that this call is part of; written
 };
 
 // Errors: kInvalidArgument for shapes that mla_prefill does not take; memory is not looked at.
-MlaPrefillOperands mla_operands(const MlaPrefillArgs& args);
+MlaPrefillOperands mla_operands(const OperandCheck& check, const MlaPrefillArgs& args);
 
-// Whether there is memory behind the shapes, and strides that fit. Requires: !has_nothing_to_do.
-void check_mla_memory(const MlaPrefillArgs& args, const MlaPrefillOperands& operands);
+// Whether there is memory behind the shapes, strides that fit, and what is written lies apart from
+// everything else. Requires: !has_nothing_to_do(args).
+void check_mla_memory(const OperandCheck& check, const MlaPrefillArgs& args,
+                      const MlaPrefillOperands& operands);
 
 inline bool has_nothing_to_do(const MlaPrefillArgs& args) noexcept {
   return args.num_query_tokens == 0 || args.num_heads == 0 || args.num_sequences == 0;

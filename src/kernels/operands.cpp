@@ -7,7 +7,9 @@
 namespace jit::inline v1::kernels {
 
 void OperandCheck::refuse(const std::string& reason) const {
-  throw Error(ErrorCode::kInvalidArgument, fmt::format("launch {}: {}", kernel_, reason));
+  const std::string element = list_.empty() ? "" : fmt::format("{}[{}]: ", list_, index_);
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("launch {}: {}{}", kernel_, element, reason));
 }
 
 void OperandCheck::row_stride(std::string_view name, std::int64_t stride,

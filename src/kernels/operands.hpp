@@ -28,6 +28,14 @@ class OperandCheck {
  public:
   explicit constexpr OperandCheck(std::string_view kernel) noexcept : kernel_(kernel) {}
 
+  // Of operand `index` of a list: "launch <kernel>: <list>[<index>]: <name> is ...".
+  constexpr OperandCheck element(std::string_view list, std::size_t index) const noexcept {
+    OperandCheck check = *this;
+    check.list_ = list;
+    check.index_ = index;
+    return check;
+  }
+
   [[noreturn]] void refuse(const std::string& reason) const;
 
   // `remedy`, if given, says what to do.
@@ -67,6 +75,8 @@ class OperandCheck {
                                    std::size_t alignment) const;
 
   std::string_view kernel_;
+  std::string_view list_;
+  std::size_t index_ = 0;
 };
 
 }  // namespace jit::inline v1::kernels

@@ -3,6 +3,7 @@ set(CUBINET_SOURCES_KERNELS
     merge_attn_states.cpp
     merge_attn_states_tuning.cpp
     mla_prefill.cpp
+    mla_prefill_context.cpp
     mla_prefill_operands.cpp
     mqa_device_pool.cpp
     mqa_launch.cpp

@@ -107,7 +107,7 @@ struct MlaContextChunk {
   std::int64_t num_key_tokens = 0;  // a chunk without any changes nothing
   const void* k = nullptr;
   const void* v = nullptr;
-  const void* k_rope = nullptr;                // exactly if the new tokens' keys have one
+  const void* k_rope = nullptr;                // optional, whatever the new tokens' keys have
   const std::int32_t* cu_seqlens_k = nullptr;  // [s + 1]
 
   // As in MlaPrefillArgs, whose strides do not count here: keys that were gathered from a cache lie
@@ -137,7 +137,7 @@ JIT_EXPORT std::int64_t mla_prefill_workspace_bytes(const MlaPrefillArgs& args,
 //           the device, 256-byte aligned, used by no other launch meanwhile.
 // Written: output and lse of all n tokens; those of tokens in no sequence mean nothing.
 // Errors: as mla_prefill; all operands are checked, and all kernels there, before the first launch.
-// Cost: 1 + 2 launches per chunk.
+// Cost: 1 + 2 launches per chunk that has keys.
 JIT_EXPORT void mla_prefill_with_context(Runtime& runtime, const MlaPrefillArgs& args,
                                          std::span<const MlaContextChunk> chunks, void* workspace,
                                          Stream stream);

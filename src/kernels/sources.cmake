@@ -19,10 +19,18 @@ set(CUBINET_SOURCES_KERNELS
     paged_mqa_operands.cpp
     paged_mqa_tuning.cpp
     random_pool.cpp
+    reference/attention.cpp
+    reference/attention_judge.cpp
+    reference/attention_keys.cpp
+    reference/attention_row_judge.cpp
+    reference/attention_sample.cpp
+    reference/attention_written.cpp
     reference/element.cpp
     reference/merge_attn_states.cpp
     reference/mqa_logits.cpp
     reference/mqa_schedule.cpp
     reference/mqa_scores.cpp
+    reference/multiply.cpp
+    reference/parallel.cpp
     tuning_problems.cpp
     workers.cpp)

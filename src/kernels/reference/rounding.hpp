@@ -1,0 +1,47 @@
+// Rounding to the values of a small float without its codes, for references with many elements.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include "jit/abi.hpp"
+#include "kernels/reference/element.hpp"
+
+namespace jit::inline v1::reference {
+
+namespace detail {
+
+inline int exponent_of(double value) noexcept {
+  return static_cast<int>(std::bit_cast<std::uint64_t>(value) >> 52 & 0x7FFU) - 1023;
+}
+inline double power_of_two(int exponent) noexcept {
+  return std::bit_cast<double>(static_cast<std::uint64_t>(exponent + 1023) << 52);
+}
+
+}  // namespace detail
+
+// The distance between neighbouring values of the format around `value`.
+inline double unit_at(const FloatFormat& format, double value) noexcept {
+  const int smallest = 1 - format.bias;
+  const int exponent = detail::exponent_of(value);
+  return detail::power_of_two((exponent > smallest ? exponent : smallest) - format.mantissa_bits);
+}
+
+// decode(format, encode(format, value, overflow)), much faster.
+inline double round_to(const FloatFormat& format, double value,
+                       Overflow overflow = Overflow::kToInfinity) noexcept {
+  if (std::isnan(value)) return value;
+  const double unit = unit_at(format, value);
+  const double rounded = std::isinf(value) ? value : std::nearbyint(value / unit) * unit;
+  const int top = (1 << format.exponent_bits) - 1 - format.bias - (format.has_infinity ? 1 : 0);
+  const int ones = (2 << format.mantissa_bits) - (format.has_infinity ? 1 : 2);
+  const double largest = ones * detail::power_of_two(top - format.mantissa_bits);
+  if (std::fabs(rounded) <= largest) return std::copysign(rounded, value);
+  if (overflow == Overflow::kSaturate) return std::copysign(largest, value);
+  return format.has_infinity ? std::copysign(std::numeric_limits<double>::infinity(), value)
+                             : std::numeric_limits<double>::quiet_NaN();
+}
+
+}  // namespace jit::inline v1::reference

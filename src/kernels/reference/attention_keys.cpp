@@ -1,24 +1,15 @@
 #include "kernels/reference/attention_keys.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstring>
 #include <string>
 
 #include "jit/error.hpp"
-#include "kernels/reference/element.hpp"
+#include "kernels/reference/rounding.hpp"
 
 namespace jit::inline v1::reference {
 namespace {
-
-// Of all codes of a 16-bit or 8-bit float.
-template <std::size_t N>
-std::vector<double> values_of(const FloatFormat& format) {
-  std::vector<double> values(N);
-  for (std::uint32_t code = 0; code < N; ++code) values[code] = decode(format, code);
-  return values;
-}
 
 template <class Code>
 Code code_at(const void* data, std::int64_t index) {
@@ -35,9 +26,9 @@ void load_bf16(const void* data, std::int64_t first, std::int64_t count, double*
 }
 
 template <class Code>
-void load_codes(const std::vector<double>& values, const void* data, std::int64_t first,
-                std::int64_t count, double* to) {
-  for (std::int64_t i = 0; i < count; ++i) to[i] = values[code_at<Code>(data, first + i)];
+void load_codes(const FloatFormat& format, const void* data, std::int64_t first, std::int64_t count,
+                double* to) {
+  for (std::int64_t i = 0; i < count; ++i) to[i] = value_of(format, code_at<Code>(data, first + i));
 }
 
 std::int64_t length_of(const AttentionKeys& part, std::int64_t sequence) {
@@ -55,13 +46,11 @@ std::int64_t sequence_of(const AttentionProblem& problem, std::int64_t token) {
 
 void load_head(DType type, const AttentionOperand& from, const AttentionRow& row,
                std::int64_t elements, double* to) {
-  static const std::vector<double> kHalves = values_of<65536>(kF16Format);
-  static const std::vector<double> kE4M3s = values_of<256>(kE4M3Format);
   const std::int64_t first = row.token * from.token_stride + row.head * from.head_stride;
   switch (type) {
     case DType::kBF16: return load_bf16(from.data, first, elements, to);
-    case DType::kF16: return load_codes<std::uint16_t>(kHalves, from.data, first, elements, to);
-    case DType::kE4M3: return load_codes<std::uint8_t>(kE4M3s, from.data, first, elements, to);
+    case DType::kF16: return load_codes<std::uint16_t>(kF16Format, from.data, first, elements, to);
+    case DType::kE4M3: return load_codes<std::uint8_t>(kE4M3Format, from.data, first, elements, to);
     default: break;
   }
   throw Error(ErrorCode::kInvalidArgument, "load operands of attention: no values of " +

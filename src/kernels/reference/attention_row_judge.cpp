@@ -3,10 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "kernels/reference/merge_attn_states.hpp"
@@ -24,17 +21,8 @@ constexpr double kFp32Error = 0x1p-14;
 constexpr double kDeviations = 4.0;
 constexpr double kSpareCodes = 6.0;
 
-std::uint8_t code_at(const void* data, std::int64_t index) {
+std::uint8_t code_at(const void* data, std::uint64_t index) {
   return static_cast<const std::uint8_t*>(data)[index];
-}
-
-double value_of_code(std::uint8_t code) {
-  static const auto kValues = [] {
-    std::array<double, 256> values{};
-    for (std::uint32_t i = 0; i < values.size(); ++i) values[i] = decode(kE4M3Format, i);
-    return values;
-  }();
-  return kValues[code];
 }
 
 // As quantise_to_e4m3, as a value.
@@ -108,9 +96,8 @@ AttentionRowJudge::Element AttentionRowJudge::element_at(const Row& row, std::si
     element.error = (rules_.weight_error + kFp32Error) * reference_.magnitude[index];
   }
   const auto at = static_cast<std::uint64_t>(row.offset) + i;
-  element.got = output_.type == DType::kE4M3
-                    ? value_of_code(code_at(output_.output, static_cast<std::int64_t>(at)))
-                    : load_element(output_.type, output_.output, at);
+  element.got = output_.type == DType::kE4M3 ? value_of(kE4M3Format, code_at(output_.output, at))
+                                             : load_element(output_.type, output_.output, at);
   return element;
 }
 

@@ -48,8 +48,7 @@ bool has_avx2() { return false; }
 }  // namespace
 
 void multiply_add(const Multiplication& of) {
-  static const bool kFast = has_avx2();
-  if (kFast) return multiply_avx2(of);
+  if (has_avx2()) return multiply_avx2(of);
   multiply_plain(of);
 }
 

@@ -1,4 +1,4 @@
-// Rounding to the values of a small float without its codes, for references with many elements.
+// The codecs of element.hpp again, several times as fast, for references with many elements.
 #pragma once
 
 #include <bit>
@@ -22,6 +22,20 @@ inline double power_of_two(int exponent) noexcept {
 
 }  // namespace detail
 
+// decode(format, code): the code's exponent and mantissa are those of a float64 whose bias is
+// larger.
+inline double value_of(const FloatFormat& format, std::uint32_t code) noexcept {
+  const int bits = format.exponent_bits + format.mantissa_bits;
+  const std::uint32_t magnitude = code & ((1U << bits) - 1U);
+  const std::uint32_t special = ((1U << format.exponent_bits) - 1U) << format.mantissa_bits;
+  if (format.has_infinity ? magnitude >= special : magnitude == (1U << bits) - 1U) {
+    return decode(format, code);
+  }
+  const auto shifted = static_cast<std::uint64_t>(magnitude) << (52 - format.mantissa_bits);
+  const double value = std::bit_cast<double>(shifted) * detail::power_of_two(1023 - format.bias);
+  return (code >> bits & 1U) != 0 ? -value : value;
+}
+
 // The distance between neighbouring values of the format around `value`.
 inline double unit_at(const FloatFormat& format, double value) noexcept {
   const int smallest = 1 - format.bias;
@@ -29,7 +43,7 @@ inline double unit_at(const FloatFormat& format, double value) noexcept {
   return detail::power_of_two((exponent > smallest ? exponent : smallest) - format.mantissa_bits);
 }
 
-// decode(format, encode(format, value, overflow)), much faster.
+// decode(format, encode(format, value, overflow)).
 inline double round_to(const FloatFormat& format, double value,
                        Overflow overflow = Overflow::kToInfinity) noexcept {
   if (std::isnan(value)) return value;

@@ -198,8 +198,15 @@ void fill(std::mt19937_64& random, Case<C>& given) {
   const float inf = std::numeric_limits<float>::infinity();
   for (const float special : {inf, -inf, 1e30F, -1e30F, -0.0F}) any_value() = special;
   for (int i = 0; i < 9; ++i) any_value() = std::numeric_limits<float>::quiet_NaN();
+  // In the first row middles of two codes after a division by the scale of the largest one: a
+  // product with its reciprocal falls beside them.
+  const float scale = static_cast<float>(64 + random() % 64) / 64;
+  given.factors[0] = 1.0F;
+  for (std::size_t i = 0; i < C::kHeadDimV; ++i) {
+    given.values[i] = scale * (i % 64 == 0 ? 448.0F : static_cast<float>(17 + 2 * (random() % 8)));
+  }
   // A row of zeros, as one that sees no key.
-  const auto row = random() % kRows;
+  const auto row = 1 + random() % (kRows - 1);
   std::fill_n(given.values.begin() + static_cast<std::ptrdiff_t>(row * C::kHeadDimV), C::kHeadDimV,
               0.0F);
   given.lses[row] = -inf;

@@ -207,7 +207,7 @@ int random_length(std::mt19937_64& random) {
     case 1: return 1;
     case 2: return 127 + below(random, 3);
     case 3: return below(random, 900);
-    case 4: return -below(random, 60);
+    case 4: return -below(random, 400);
     default: return below(random, 300);
   }
 }
@@ -270,6 +270,21 @@ TEST_CASE("a row of attention that sees no key is done all the same", "[kernels]
   const auto taken = Plain<128, 128, true, 640>::run(given, 1, nullptr);
   CHECK(std::count_if(taken[0].begin(), taken[0].end(),
                       [](const Item& item) { return item.work.tiles == 0; }) == 4);
+}
+
+TEST_CASE("blocks of attention take pairs if the first sequences have more items than there are",
+          "[kernels][emulation]") {
+  using P = Plain<128, 128, true, 640>;
+  Case given{std::vector<int>(32, 1), std::vector<int>(32, 1), 1, 1};
+  given.queries.push_back(4500);
+  given.keys.push_back(4500);
+  // 32 items, then 36.
+  for (const auto& [blocks, paired] : {std::pair{32U, false}, std::pair{31U, true}}) {
+    CAPTURE(blocks);
+    check_static<P>(given, blocks, true);
+    // One of a short sequence, then a unit of the long one.
+    CHECK(P::run(given, blocks, nullptr)[4].size() == (paired ? 3 : 2));
+  }
 }
 
 // 16 heads of 640 bytes a key: 8 of them have 32 MiB at 6553 keys, 4 at 13107.

@@ -1,5 +1,7 @@
 set(CUBINET_TESTS_KERNELS
   attention_epilogue_test.cpp
+  attention_reference_test.cpp
+  attention_trial.cpp
   attention_work_test.cpp
   device_library_test.cpp
   group_reference_test.cpp

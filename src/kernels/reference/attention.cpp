@@ -269,6 +269,7 @@ std::vector<Unit> units_of(const AttentionProblem& problem, const std::vector<At
 }
 
 void check_problem(const AttentionProblem& problem) {
+  format_of(problem.type);
   const bool columns = problem.head_dim_v % static_cast<std::int64_t>(kMultiplyColumns) == 0;
   const bool heads = problem.num_kv_heads > 0 && problem.num_heads % problem.num_kv_heads == 0;
   if (columns && heads && !problem.keys.empty()) return;

@@ -17,7 +17,7 @@ namespace jit::inline v1::reference {
 struct AttentionOperand {
   const void* data = nullptr;
   std::int64_t token_stride = 0;
-  std::int64_t head_stride = 0;  // 0: one head for all
+  std::int64_t head_stride = 0;
 };
 
 // AttentionKeys are the keys and values of all sequences, or of a part of each: sequence b has
@@ -25,7 +25,7 @@ struct AttentionOperand {
 struct AttentionKeys {
   AttentionOperand k;     // with `rope`: without the last rope_dim elements
   AttentionOperand v;     // head_dim_v elements
-  AttentionOperand rope;  // optional: the last rope_dim elements of every key
+  AttentionOperand rope;  // optional: the last rope_dim elements of a key, of all heads
   const std::int32_t* cu_seqlens = nullptr;
 };
 
@@ -37,7 +37,7 @@ struct AttentionKeys {
 // The keys of a sequence are those of the parts one after the other, as after a context in chunks.
 // With causal, query i of Lq sees key j of Lk, counted over all parts, if j <= i + Lk - Lq.
 struct AttentionProblem {
-  DType type = DType::kBF16;  // of q, k, v: bf16, f16 or e4m3
+  DType type = DType::kBF16;  // of q, k, v: bf16, f16, e4m3 or e5m2
   std::int64_t num_sequences = 0;
   std::int64_t num_tokens = 0;  // that the output has room for; those of no sequence have no result
   std::int64_t num_heads = 0;
@@ -84,7 +84,7 @@ struct AttentionReference {
                                    // rounded to bf16, their sum not, results not
 };
 
-// Errors: kInvalidArgument for a row of no sequence.
+// Errors: kInvalidArgument for a row of no sequence, heads that do not divide, another type.
 // Threads: starts its own.
 // Cost: about head_dim + 2 * head_dim_v (3 with eager, 4 with fused as well) multiply-adds of
 //       float64 per row and key, 5 to 10 G/s of them per processor.

@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <string>
 
-#include "jit/error.hpp"
 #include "kernels/reference/rounding.hpp"
 
 namespace jit::inline v1::reference {
@@ -47,15 +45,10 @@ std::int64_t sequence_of(const AttentionProblem& problem, std::int64_t token) {
 void load_head(DType type, const AttentionOperand& from, const AttentionRow& row,
                std::int64_t elements, double* to) {
   const std::int64_t first = row.token * from.token_stride + row.head * from.head_stride;
-  switch (type) {
-    case DType::kBF16: return load_bf16(from.data, first, elements, to);
-    case DType::kF16: return load_codes<std::uint16_t>(kF16Format, from.data, first, elements, to);
-    case DType::kE4M3: return load_codes<std::uint8_t>(kE4M3Format, from.data, first, elements, to);
-    default: break;
-  }
-  throw Error(ErrorCode::kInvalidArgument, "load operands of attention: no values of " +
-                                               std::string(name_of(type)) +
-                                               " are read; pass bf16, f16 or e4m3");
+  if (type == DType::kBF16) return load_bf16(from.data, first, elements, to);
+  const FloatFormat& format = format_of(type);
+  if (bytes_of(type) == 1) return load_codes<std::uint8_t>(format, from.data, first, elements, to);
+  load_codes<std::uint16_t>(format, from.data, first, elements, to);
 }
 
 AttentionSequenceKeys::AttentionSequenceKeys(const AttentionProblem& problem, std::int64_t sequence,
@@ -87,7 +80,8 @@ void AttentionSequenceKeys::load_transposed(std::int64_t first, std::int64_t cou
     const std::int64_t own = problem_.head_dim - (has_rope ? problem_.rope_dim : 0);
     load_head(problem_.type, place.part->k, place.row, own, key_.data());
     if (has_rope) {
-      load_head(problem_.type, place.part->rope, place.row, problem_.rope_dim, key_.data() + own);
+      load_head(problem_.type, place.part->rope, {place.row.token, 0}, problem_.rope_dim,
+                key_.data() + own);
     }
     for (std::size_t d = 0; d < key_.size(); ++d)
       to[d * stride + static_cast<std::size_t>(j)] = key_[d];

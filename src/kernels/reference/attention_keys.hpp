@@ -13,7 +13,7 @@ namespace jit::inline v1::reference {
 // The sequence of a query token; -1: of none.
 std::int64_t sequence_of(const AttentionProblem& problem, std::int64_t token);
 
-// One head of a token. Errors: kInvalidArgument for another type than bf16, f16 and e4m3.
+// One head of a token, of a type that format_of knows.
 void load_head(DType type, const AttentionOperand& from, const AttentionRow& row,
                std::int64_t elements, double* to);
 

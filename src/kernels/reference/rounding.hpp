@@ -54,8 +54,8 @@ inline double round_to(const FloatFormat& format, double value,
   const double largest = ones * detail::power_of_two(top - format.mantissa_bits);
   if (std::fabs(rounded) <= largest) return std::copysign(rounded, value);
   if (overflow == Overflow::kSaturate) return std::copysign(largest, value);
-  return format.has_infinity ? std::copysign(std::numeric_limits<double>::infinity(), value)
-                             : std::numeric_limits<double>::quiet_NaN();
+  using Limits = std::numeric_limits<double>;
+  return std::copysign(format.has_infinity ? Limits::infinity() : Limits::quiet_NaN(), value);
 }
 
 }  // namespace jit::inline v1::reference

@@ -3,8 +3,11 @@ set(CUBINET_SOURCES_KERNELS
     merge_attn_states.cpp
     merge_attn_states_tuning.cpp
     mla_prefill.cpp
+    mla_prefill_call.cpp
     mla_prefill_context.cpp
+    mla_prefill_judge.cpp
     mla_prefill_operands.cpp
+    mla_prefill_tuning.cpp
     mqa_device_pool.cpp
     mqa_launch.cpp
     mqa_logits.cpp
@@ -12,6 +15,7 @@ set(CUBINET_SOURCES_KERNELS
     mqa_pool.cpp
     mqa_tuning.cpp
     mqa_verdicts.cpp
+    normal_pool.cpp
     operands.cpp
     paged_mqa_logits.cpp
     paged_mqa_logits_metadata.cpp

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "kernels/merge_attn_states_tuning.hpp"
+#include "kernels/mla_prefill_tuning.hpp"
 #include "kernels/mqa_tuning.hpp"
 #include "kernels/paged_mqa_logits_metadata_tuning.hpp"
 #include "kernels/paged_mqa_tuning.hpp"
@@ -11,8 +12,9 @@
 namespace jit::inline v1 {
 
 std::span<const ShippedTuningProblem> shipped_tuning_problems() {
-  static constexpr std::array<ShippedTuningProblem, 4> kShipped{
+  static constexpr std::array<ShippedTuningProblem, 5> kShipped{
       {{"merge_attn_states", make_merge_attn_states_problem},
+       {"mla_prefill", make_mla_prefill_problem},
        {"mqa_logits", make_mqa_logits_problem},
        {"paged_mqa_logits", make_paged_mqa_logits_problem},
        {"paged_mqa_logits_metadata", make_paged_mqa_logits_metadata_problem}}};

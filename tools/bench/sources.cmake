@@ -5,10 +5,12 @@ set(CUBINET_SOURCES_BENCH
     farm.cpp
     machine_text.cpp
     merge_attn_states.cpp
+    mla_prefill.cpp
     mqa_logits.cpp
     never_wait.cpp
     paged_mqa_check.cpp
     paged_mqa_logits.cpp
+    quantizer.cpp
     report.cpp
     restart.cpp
     runtime_speed.cpp

@@ -51,6 +51,21 @@ std::vector<MergeScales> parse_scales(const std::vector<std::string>& texts) {
   return kinds;
 }
 
+std::vector<MlaPrefillSpec> parse_specs(const std::vector<std::string>& texts) {
+  std::vector<MlaPrefillSpec> specs;
+  for_each_word(texts, [&](const std::string& word) {
+    const auto spec = parse_mla_prefill_spec(word);
+    if (!spec) {
+      throw UsageError(
+          fmt::format("bench: --specs takes batches of prefill of up to a million "
+                      "tokens, such as q512,q2k,8q4k, not {}",
+                      word));
+    }
+    specs.push_back(*spec);
+  });
+  return specs;
+}
+
 std::optional<DType> parse_logits(const std::string& text) {
   if (text.empty()) return std::nullopt;
   if (text == "f32") return DType::kF32;
@@ -86,8 +101,9 @@ void check_processes(const BenchRequest& request) {
 
 void BenchRequest::declare(Arguments& arguments) {
   arguments.add({"NAME",
-                 "merge_attn_states, paged_mqa_logits, mqa_logits; runtime for hits, launches and "
-                 "restarts; start for many kernels in many processes; tuning for requests, choices "
+                 "merge_attn_states, mla_prefill, paged_mqa_logits, mqa_logits; runtime for hits, "
+                 "launches and restarts; start for many kernels in many processes; tuning for "
+                 "requests, choices "
                  "and their cost; farm for precompile; compile for the compiler, by preset",
                  {}},
                 names);
@@ -104,6 +120,9 @@ void BenchRequest::declare(Arguments& arguments) {
   arguments.add({"--head-size", "Elements per head", "N"}, head_size);
   arguments.add({"--scales", "tensor, group128, group64, group128_ue8m0, group64_ue8m0", "LIST"},
                 scales);
+  arguments.add({"--specs", "mla_prefill: batches (q512, 8q4k: 8 sequences of 4096)", "LIST"},
+                specs);
+  arguments.add({"--no-counters", "mla_prefill: without work counters", {}}, no_counters);
   arguments.add({"--workers", "farm: numbers of worker processes", "LIST"}, workers);
   arguments.add({"--kernels", "farm: kernels to compile each time (else 64)", "N"}, kernels);
   arguments.add({"--arch", "farm, compile: architecture (else sm_90a)", "ARCH"}, arch);
@@ -121,7 +140,7 @@ std::string BenchRequest::text() const {
   std::string command = "cubinet bench";
   for (const std::string& word : names) command += " " + word;
   if (quick) command += " --quick";
-  const std::array<std::pair<std::string_view, const std::vector<std::string>*>, 9> lists{
+  const std::array<std::pair<std::string_view, const std::vector<std::string>*>, 10> lists{
       {{"--tokens", &tokens},
        {"--keys", &keys},
        {"--batch", &batches},
@@ -129,12 +148,14 @@ std::string BenchRequest::text() const {
        {"--next-n", &next_n},
        {"--heads", &heads},
        {"--scales", &scales},
+       {"--specs", &specs},
        {"--workers", &workers},
        {"--preset", &presets}}};
   for (const auto& [option, texts] : lists) {
     for (const std::string& text : *texts) command += fmt::format(" {} {}", option, text);
   }
   if (ragged) command += " --ragged";
+  if (no_counters) command += " --no-counters";
   if (!logits.empty()) command += " --logits " + logits;
   if (name() == "farm") command += fmt::format(" --kernels {}", kernels);
   if (name() == "farm" || name() == "compile") command += " --arch " + arch;
@@ -143,6 +164,15 @@ std::string BenchRequest::text() const {
   if (processes != 0) command += fmt::format(" --processes {}", processes);
   if (rounds != 0) command += fmt::format(" --rounds {}", rounds);
   return command;
+}
+
+void BenchRequest::check() const {
+  if (name() == "merge_attn_states") static_cast<void>(merge());
+  if (name() == "mla_prefill") static_cast<void>(mla_prefill());
+  if (name() == "paged_mqa_logits") static_cast<void>(paged_mqa());
+  if (name() == "mqa_logits") static_cast<void>(mqa());
+  if (name() == "start") static_cast<void>(start());
+  if (name() == "tuning") static_cast<void>(tuning());
 }
 
 MergeBenchOptions BenchRequest::merge() const {
@@ -185,6 +215,17 @@ MqaBenchOptions BenchRequest::mqa() const {
   options.heads = parse_numbers(heads, "--heads");
   options.logits_type = parse_logits(logits);
   options.head_dim = head_size;
+  options.quick = quick;
+  options.rounds = rounds_or(*this, options.rounds, 7);
+  options.check_seed = seed_of(*this);
+  return options;
+}
+
+MlaPrefillBenchOptions BenchRequest::mla_prefill() const {
+  MlaPrefillBenchOptions options;
+  options.specs = parse_specs(specs);
+  options.heads = parse_numbers(heads, "--heads");
+  options.counters = !no_counters;
   options.quick = quick;
   options.rounds = rounds_or(*this, options.rounds, 7);
   options.check_seed = seed_of(*this);

@@ -7,6 +7,7 @@
 #include "bench/compile_time.hpp"
 #include "bench/farm.hpp"
 #include "bench/merge_attn_states.hpp"
+#include "bench/mla_prefill.hpp"
 #include "bench/mqa_logits.hpp"
 #include "bench/paged_mqa_logits.hpp"
 #include "bench/start.hpp"
@@ -22,17 +23,20 @@ struct BenchRequest {
   // The command that asks for the same again.
   std::string text() const;
   const std::string& name() const { return names.front(); }
+  // Whether its benchmark can take the options, before a GPU is asked for.
+  void check() const;
 
   MergeBenchOptions merge() const;
   PagedMqaBenchOptions paged_mqa() const;
   MqaBenchOptions mqa() const;
+  MlaPrefillBenchOptions mla_prefill() const;
   StartBenchOptions start() const;
   TuningBenchOptions tuning() const;
   FarmBenchOptions farm() const;
   CompileBenchOptions compile() const;
 
   std::vector<std::string> names;
-  std::vector<std::string> tokens, keys, batches, contexts, next_n, heads, scales;
+  std::vector<std::string> tokens, keys, batches, contexts, next_n, heads, scales, specs;
   std::vector<std::string> presets, workers;
   std::string logits;
   std::string arch = "sm_90a";
@@ -43,6 +47,7 @@ struct BenchRequest {
   int seed = 0;
   int processes = 0;
   bool ragged = false;
+  bool no_counters = false;
   bool quick = false;
 };
 

@@ -19,7 +19,9 @@ std::span<const table::Template> bench_templates();
 namespace {
 
 constexpr std::string_view kNames =
-    "merge_attn_states, paged_mqa_logits, mqa_logits, runtime, start, tuning, farm and compile";
+    "merge_attn_states, mla_prefill, paged_mqa_logits, mqa_logits, runtime, start, tuning, farm "
+    "and "
+    "compile";
 
 class BenchVerb final : public Verb {
  public:
@@ -28,6 +30,7 @@ class BenchVerb final : public Verb {
             "  cubinet bench merge_attn_states\n"
             "  cubinet bench merge_attn_states --tokens 1,4096 --heads 128 --json\n"
             "  cubinet bench merge_attn_states --scales tensor,group128,group128_ue8m0\n"
+            "  cubinet bench mla_prefill --specs q512,8q4k --heads 16,128\n"
             "  cubinet bench paged_mqa_logits --quick\n"
             "  cubinet bench paged_mqa_logits --batch 1,64,256 --context 8192 --next-n 2,3\n"
             "  cubinet bench mqa_logits --tokens 2048 --keys 8192 --heads 32,64\n"
@@ -85,6 +88,7 @@ class BenchVerb final : public Verb {
       measure_without_gpu(context, report);
       return report;
     }
+    request_.check();
     describe_gpu(context, report);
     table::register_templates(bench_templates());
     Runtime& runtime = context.runtime();
@@ -94,6 +98,8 @@ class BenchVerb final : public Verb {
     else if (name == "start") bench_start(request_.start(), report);
     else if (name == "merge_attn_states")
       bench_merge_attn_states(runtime, driver, request_.merge(), report);
+    else if (name == "mla_prefill")
+      bench_mla_prefill(runtime, driver, request_.mla_prefill(), report);
     else if (name == "paged_mqa_logits")
       bench_paged_mqa_logits(runtime, driver, request_.paged_mqa(), report);
     else if (name == "mqa_logits") bench_mqa_logits(runtime, driver, request_.mqa(), report);

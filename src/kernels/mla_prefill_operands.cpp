@@ -107,8 +107,9 @@ void check_stride(const OperandCheck& check, const Tensor& tensor, const char* k
 }
 
 void check_tensor(const OperandCheck& check, const Tensor& tensor) {
-  check_stride(check, tensor, "token", tensor.layout.token_stride, tensor.layout.tokens);
+  // A token stride that was left out follows from the head stride.
   check_stride(check, tensor, "head", tensor.layout.head_stride, tensor.layout.heads);
+  check_stride(check, tensor, "token", tensor.layout.token_stride, tensor.layout.tokens);
   if (tensor.layout.tokens != 0) check.pointer(tensor.name, tensor.first, 16);
 }
 

@@ -24,6 +24,18 @@ set(CUBINET_TESTS_GPU
   merge_plan.cpp
   merge_plan_test.cpp
   merge_refusal_test.cpp
+  mla_prefill_bits.cpp
+  mla_prefill_capture_test.cpp
+  mla_prefill_case.cpp
+  mla_prefill_context_test.cpp
+  mla_prefill_device.cpp
+  mla_prefill_far_test.cpp
+  mla_prefill_grid_test.cpp
+  mla_prefill_inputs.cpp
+  mla_prefill_judge.cpp
+  mla_prefill_plan.cpp
+  mla_prefill_same_bits_test.cpp
+  mla_prefill_variants_test.cpp
   mqa_case.cpp
   mqa_device.cpp
   mqa_grid.cpp

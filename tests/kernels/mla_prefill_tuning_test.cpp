@@ -242,6 +242,7 @@ TEST_CASE("keys with a rope part of their own, fewer heads of them and other len
   problem->poison(0, bench.stream());
   const device::Params params = bench.launch(*problem, 0);
   CHECK(params.heads_per_kv == 2);
+  CHECK(params.cu_seqlens_k[2] == 22);
   Attention(params, output, 64, false).write_all();
   CHECK(problem->verify(0, bench.stream()).empty());
   // As if the mask were causal.
@@ -269,6 +270,24 @@ TEST_CASE("codes of mla_prefill and scales of their groups are judged",
     params.group_scales[3] *= 1.5F;
     CHECK_FALSE(problem->verify(0, bench.stream()).empty());
   }
+}
+
+TEST_CASE("an element of mla_prefill that nobody wrote is found in every head",
+          "[kernels][tune][mla_prefill]") {
+  const Output output{bf16, true, 0, false};
+  Bench bench(shape_of(output, 0, true));
+  const auto problem = bench.problem({{"num_query_tokens", 4}, {"num_heads", 9}});
+  problem->poison(0, bench.stream());
+  const device::Params params = bench.launch(*problem, 0);
+  Attention(params, output, 0, true).write_all();
+  auto* const codes = static_cast<std::uint8_t*>(params.out);
+  for (std::size_t head = 0; head < 9; ++head) {
+    std::uint8_t& code = codes[(2 * 9 + head) * 128 + 77];
+    const std::uint8_t right = std::exchange(code, std::uint8_t{0xFF});
+    CHECK_FALSE(problem->verify(0, bench.stream()).empty());
+    code = right;
+  }
+  CHECK(problem->verify(0, bench.stream()).empty());
 }
 
 TEST_CASE("mla_prefill is not tuned for nothing", "[kernels][tune][mla_prefill]") {

@@ -26,6 +26,7 @@ set(CUBINET_TESTS_KERNELS
   paged_mqa_logits_launch_test.cpp
   paged_mqa_logits_refusal_test.cpp
   paged_mqa_metadata_refusal_test.cpp
+  quantize_emulation_test.cpp
   reference_test.cpp
   schedule_emulation_test.cpp
   schedule_tuning_test.cpp

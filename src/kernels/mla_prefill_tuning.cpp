@@ -47,6 +47,14 @@ void set_sizes(MlaPrefillCall& call, std::span<const Size> sizes) {
                             "num_kv_heads",
                             queries, keys, call.num_sequences, call.num_heads, call.num_kv_heads));
   }
+  const std::int64_t rows = size_or(sizes, "num_query_rows", queries * call.num_heads);
+  if (rows != queries * call.num_heads) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("tune mla_prefill: num_query_rows is {}, but {} query tokens of {} heads "
+                    "are {}; give the sizes of one call",
+                    rows, queries, call.num_heads, queries * call.num_heads));
+  }
   call.query_len = queries / call.num_sequences;
   call.key_len = keys / call.num_sequences;
 }

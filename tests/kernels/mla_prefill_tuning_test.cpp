@@ -296,6 +296,8 @@ TEST_CASE("mla_prefill is not tuned for nothing", "[kernels][tune][mla_prefill]"
   CHECK_THROWS_AS(bench.problem({{"num_query_tokens", 7}, {"num_sequences", 2}}), Error);
   CHECK_THROWS_AS(bench.problem({{"num_query_tokens", 8}, {"num_heads", 4}, {"num_kv_heads", 3}}),
                   Error);
+  CHECK_NOTHROW(bench.problem({{"num_query_tokens", 8}, {"num_query_rows", 8 * 16}}));
+  CHECK_THROWS_AS(bench.problem({{"num_query_tokens", 8}, {"num_query_rows", 8}}), Error);
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ set(CUBINET_TESTS_GPU
   mla_prefill_capture_test.cpp
   mla_prefill_case.cpp
   mla_prefill_context_test.cpp
+  mla_prefill_control_test.cpp
   mla_prefill_device.cpp
   mla_prefill_far_test.cpp
   mla_prefill_grid_test.cpp

@@ -1,8 +1,10 @@
 set(CUBINET_TESTS_KERNELS
   attention_epilogue_test.cpp
+  attention_judge_test.cpp
   attention_reference_test.cpp
   attention_trial.cpp
   attention_work_test.cpp
+  attention_written.cpp
   device_library_test.cpp
   group_reference_test.cpp
   group_scale_test.cpp

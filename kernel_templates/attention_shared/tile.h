@@ -11,19 +11,19 @@
 namespace cubinet {
 namespace attention {
 
-constexpr int kAlignment = 1024;  // of swizzled tiles
+constexpr int kAlignment = 1024;   // of swizzled tiles
 constexpr int kSlabElements = 64;  // 16-bit elements of a swizzled row of 128 bytes
 
 // Work is what a block does next: some query rows of one head against the keys of a sequence. It
 // travels through shared memory from the warp that loads.
 struct Work {
-  int tiles;         // of keys that any of the rows sees; below 0: there is no more
-  int whole_tiles;   // the first so many of them all rows see whole
-  int row;           // the first query token
-  int rows;          // of the sequence's own, at most kBlockM
+  int tiles;        // of keys that any of the rows sees; below 0: there is no more
+  int whole_tiles;  // the first so many of them all rows see whole
+  int row;          // the first query token
+  int rows;         // of the sequence's own, at most kBlockM
   int head;
-  int keys;          // of the sequence
-  int diagonal;      // with causal, row r sees the first r + diagonal keys, as far as there are
+  int keys;      // of the sequence
+  int diagonal;  // with causal, row r sees the first r + diagonal keys, as far as there are
   int reserved;
 };
 
@@ -53,9 +53,8 @@ JIT_HOST_DEVICE constexpr int value_bytes(const Tile& tile) {
 // Dynamic shared memory of a block, in this order: queries, keys, values, work, barriers; the first
 // of them aligned to kAlignment.
 JIT_HOST_DEVICE constexpr int smem_bytes_of(const Tile& tile) {
-  return kAlignment + query_bytes(tile) +
-         tile.stages * (key_bytes(tile) + value_bytes(tile)) + static_cast<int>(sizeof(Work)) +
-         8 * (2 + 4 * tile.stages);
+  return kAlignment + query_bytes(tile) + tile.stages * (key_bytes(tile) + value_bytes(tile)) +
+         static_cast<int>(sizeof(Work)) + 8 * (2 + 4 * tile.stages);
 }
 
 }  // namespace attention

@@ -135,9 +135,10 @@ Kernel mla_prefill_kernel(Runtime& runtime, const MlaPrefillArgs& args) {
   }};
   // Who asks for no groups does not pay for finding that out by name.
   const std::size_t count = args.output_group_size == 0 ? 7 : constants.size();
-  return runtime.get_kernel(
-      "mla_prefill", std::span(constants).first(count),
-      Sizes{{"num_query_tokens", args.num_query_tokens}, {"num_key_tokens", args.num_key_tokens}});
+  return runtime.get_kernel("mla_prefill", std::span(constants).first(count),
+                            Sizes{{"num_query_tokens", args.num_query_tokens},
+                                  {"num_key_tokens", args.num_key_tokens},
+                                  {"num_query_rows", args.num_query_tokens * args.num_heads}});
 }
 
 void launch_mla_prefill(TensorMapSource& maps, const Kernel& kernel, const MlaPrefillArgs& args,

@@ -85,6 +85,7 @@ TEST_CASE("some rows are judged alone, and of the others whether they were writt
 struct Slip {
   std::string name;
   AttentionSlip slip;
+  bool same_lse = false;
 };
 
 std::vector<Slip> slips() {
@@ -117,10 +118,10 @@ std::vector<Slip> slips() {
   slips.push_back({"the scale of the softmax off", scale});
   AttentionSlip head;
   head.value_head = 1;
-  slips.push_back({"values of the neighbouring head", head});
+  slips.push_back({"values of the neighbouring head", head, true});
   AttentionSlip eager;
   eager.eager = true;
-  slips.push_back({"scores and weights rounded eagerly", eager});
+  slips.push_back({"scores and weights rounded eagerly", eager, true});
   return slips;
 }
 
@@ -135,13 +136,12 @@ TEST_CASE("attention done otherwise is found in every format", "[kernels][attent
       if (format.scale == 10.0F) continue;
       AttentionWriting writing(trial, exact, format);
       writing.write(wrong);
-      const AttentionCheck with_lse = writing.check();
+      if (format.type == DType::kBF16 && !slip.same_lse) CHECK(writing.check().wrong_lse > 0);
       writing.forget_lse();
       const AttentionCheck check = writing.check();
       CAPTURE(seed, slip.name, name_of(format.type), format.scale, format.group, check.text());
       // One hundredth of the scale moves no code of some formats; LSEs show it.
       if (slip.slip.scale_factor == 1.0) CHECK_FALSE(check.passed());
-      if (slip.slip.sees || slip.slip.scale_factor != 1.0) CHECK(with_lse.wrong_lse > 0);
     }
   }
 }
@@ -280,7 +280,8 @@ TEST_CASE("rows of one key are judged bit by bit, rows of none are 0", "[kernels
 
 TEST_CASE("what was not written and what should not have been is found", "[kernels][attention]") {
   const AttentionTrial trial(usual_shape(), fresh_seed());
-  const auto exact = reference::compute_attention(trial.problem());
+  const auto rows = reference::sample_attention_rows(trial.problem(), 30, fresh_seed());
+  const auto exact = reference::compute_attention(trial.problem(), {rows});
   const AttentionResult right = trial.attend();
   for (const AttentionFormat& format : formats()) {
     CAPTURE(name_of(format.type), format.scale, format.group);
@@ -306,7 +307,8 @@ TEST_CASE("what was not written and what should not have been is found", "[kerne
 
 TEST_CASE("wrong LSEs are found", "[kernels][attention]") {
   const AttentionTrial trial(usual_shape(), fresh_seed());
-  const auto exact = reference::compute_attention(trial.problem());
+  const std::vector<reference::AttentionRow> rows{{60, 1}, {300, 2}, {315, 0}};
+  const auto exact = reference::compute_attention(trial.problem(), {rows});
   AttentionWriting right(trial, exact, {DType::kBF16});
   right.write(trial.attend());
   const auto with = [&](const reference::AttentionRow& row, double value) {
@@ -369,7 +371,7 @@ TEST_CASE("wrong scales of groups are found", "[kernels][attention]") {
 
 TEST_CASE("parts that were rounded one by one have rules of their own", "[kernels][attention]") {
   const std::uint64_t seed = fresh_seed();
-  AttentionShape shape{{60, 33}, {460, 400}, 4, 2};
+  AttentionShape shape{{30, 13}, {230, 200}, 4, 2};
   const AttentionTrial trial(shape, seed);
   const auto exact = reference::compute_attention(trial.problem());
   for (const std::int64_t chunks : {1, 2, 7}) {

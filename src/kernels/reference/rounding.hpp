@@ -47,8 +47,10 @@ inline double unit_at(const FloatFormat& format, double value) noexcept {
 inline double round_to(const FloatFormat& format, double value,
                        Overflow overflow = Overflow::kToInfinity) noexcept {
   if (std::isnan(value)) return value;
+  // Adding 1.5 * 2^52 leaves the units; they are fewer than 2^12, and powers of two divide exactly.
+  constexpr double kUnits = 0x1.8p52;
   const double unit = unit_at(format, value);
-  const double rounded = std::isinf(value) ? value : std::nearbyint(value / unit) * unit;
+  const double rounded = std::isinf(value) ? value : ((value / unit + kUnits) - kUnits) * unit;
   const int top = (1 << format.exponent_bits) - 1 - format.bias - (format.has_infinity ? 1 : 0);
   const int ones = (2 << format.mantissa_bits) - (format.has_infinity ? 1 : 2);
   const double largest = ones * detail::power_of_two(top - format.mantissa_bits);

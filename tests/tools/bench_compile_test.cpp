@@ -1,8 +1,6 @@
 // cubinet bench compile, which needs no GPU.
 #include <catch2/catch_test_macros.hpp>
 #include <nlohmann/json.hpp>
-#include <string>
-#include <vector>
 
 #include "tools/command_fixture.hpp"
 
@@ -32,24 +30,6 @@ TEST_CASE("the benchmark of compiles says what each preset costs and needs no GP
     CHECK(row.at("cpu_ms") > 1);
   }
   CHECK(report.at("rows")[0].at("kernel") != report.at("rows")[1].at("kernel"));
-}
-
-TEST_CASE("options that a benchmark cannot take are refused before a GPU is asked for") {
-  CommandFixture fixture;
-  const auto refusal = [&](std::vector<std::string> words) {
-    words.insert(words.begin(), "bench");
-    const CommandResult result = fixture.run(words);
-    CHECK(result.code == 2);
-    return result.err;
-  };
-  for (const char* const spec : {"8x4k", "q", "q0", "0q4k", "q4kk", "+1q4k", "q999999k", "4096"}) {
-    INFO(spec);
-    CHECK(refusal({"mla_prefill", "--specs", spec}).find("q512,q2k,8q4k") != std::string::npos);
-  }
-  CHECK(refusal({"mla_prefill", "--heads", "x"}).find("--heads") != std::string::npos);
-  CHECK(refusal({"mla_prefill", "--rounds", "-1"}).find("--rounds") != std::string::npos);
-  CHECK(refusal({"merge_attn_states", "--scales", "row"}).find("tensor") != std::string::npos);
-  CHECK(refusal({"mqa_logits", "--logits", "f16"}).find("bf16") != std::string::npos);
 }
 
 TEST_CASE("a benchmark that cannot be meant is refused with what there is") {

@@ -157,9 +157,9 @@ void PointBench::verify() {
   MlaPrefillCall plain = call_;
   plain.fp8 = false;
   right_.plain = once(kBf16).plain;
-  right_.codes = once(kFused).codes;
   std::string wrong = judge_(plain, {right_.plain});
   if (!wrong.empty()) fail("bf16 output", wrong);
+  right_.codes = once(kFused).codes;
   wrong = judge_({right_.codes, {}, {}, right_.plain});
   if (!wrong.empty()) fail("FP8 output", wrong);
   verify_unfused();

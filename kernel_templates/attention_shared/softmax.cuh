@@ -5,8 +5,8 @@
 // rows.
 #pragma once
 
+#include "attention_shared/order.cuh"
 #include "common/math.cuh"
-#include "common/shared.cuh"
 #include "common/types.cuh"
 #include "common/warp.cuh"
 
@@ -117,23 +117,6 @@ __device__ __forceinline__ void pack_weights(unsigned int (&packed)[COUNT / 8][4
       packed[step][i] = pack_word<bf16>(weights + 8 * step + 2 * i);
     }
   }
-}
-
-// Has these values found before what follows, such as a wait for a product: the assembler moves
-// calculations below a wait as it likes, and the product would run alone. A store that depends on
-// them and never happens stays where it is.
-//
-// Requires: values are not negative, and not all of them NaN; `shared` is any word of shared
-// memory.
-template <int COUNT>
-__device__ __forceinline__ void find_now(const float (&weights)[COUNT], void* shared) {
-  const float sum = weights[1] + weights[COUNT / 4] + weights[COUNT / 8 * 3] + weights[COUNT / 2];
-  asm volatile(
-      "{\n\t.reg .pred never;\n\t"
-      "setp.lt.f32 never, %0, 0f00000000;\n\t"
-      "@never st.shared.f32 [%1], %0;\n\t}" ::"f"(sum),
-      "r"(shared_address(shared))
-      : "memory");
 }
 
 // Multiplies accumulators by the correction of their row; skipped where it is 1 in a whole warp,

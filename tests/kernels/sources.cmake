@@ -12,6 +12,7 @@ set(CUBINET_TESTS_KERNELS
   merge_attn_states_refusal_test.cpp
   merge_emulation_test.cpp
   merge_tuning_test.cpp
+  mla_prefill_emulation_test.cpp
   mla_prefill_model.cpp
   mla_prefill_model_test.cpp
   mla_prefill_tuning_test.cpp

@@ -96,6 +96,10 @@ class Block {
   static void run(unsigned threads, std::function<void()> body) {
     Block block(threads, std::move(body));
     current() = &block;
+    Warp::exchange_elsewhere() = [](unsigned value, unsigned distance) {
+      const unsigned lane = Warp::thread_index().x % kLanes;
+      return current()->exchange(value)[lane ^ distance];
+    };
     const bool all_left = block.run_all();
     current() = nullptr;
     if (block.failure_) std::rethrow_exception(block.failure_);
@@ -118,6 +122,8 @@ class Block {
   }
   void synchronize_warp() { meet(State::kAtWarp); }
   void synchronize_block() { meet(State::kAtBlock); }
+  // Lets the other threads run that can.
+  void yield() { meet(State::kReady); }
 
  private:
   enum class State { kReady, kAtWarp, kAtBlock, kLeft };

@@ -34,7 +34,18 @@ inline int min(int a, int b) { return a < b ? a : b; }
 inline int max(int a, int b) { return a < b ? b : a; }
 inline unsigned int min(unsigned int a, unsigned int b) { return a < b ? a : b; }
 inline unsigned int max(unsigned int a, unsigned int b) { return a < b ? b : a; }
+struct uint4 {
+  unsigned int x, y, z, w;
+};
 inline int __clz(int value) { return std::countl_zero(static_cast<unsigned int>(value)); }
+inline unsigned int __reduce_or_sync(unsigned int mask, unsigned int value) {
+  unsigned int all = 0;
+  for (const unsigned int each : ::jit::test::exchange_of_all(mask, value)) all |= each;
+  return all;
+}
+inline bool __all_sync(unsigned int mask, bool holds) {
+  return __reduce_or_sync(mask, holds ? 0u : 1u) == 0u;
+}
 inline unsigned int __reduce_min_sync(unsigned int mask, unsigned int value) {
   const auto& values = ::jit::test::exchange_of_all(mask, value);
   return *std::min_element(values.begin(), values.end());

@@ -48,6 +48,13 @@ class Warp {
     return index;
   }
 
+  // For threads that run in something else.
+  using Exchange = unsigned (*)(unsigned value, unsigned distance);
+  static Exchange& exchange_elsewhere() {
+    static thread_local Exchange exchange = nullptr;
+    return exchange;
+  }
+
   float exchange(float value, unsigned distance) {
     if (distance == 0 || distance >= kLanes) throw std::logic_error("exchange: no such lane");
     if (next_ == published_.size() - 1) {
@@ -98,7 +105,10 @@ inline unsigned int __umulhi(unsigned int a, unsigned int b) {
 }
 inline float __shfl_xor_sync(unsigned int mask, float value, int distance) {
   if (mask != 0xFFFFFFFFu) throw std::logic_error("exchange: not by all lanes");
-  return ::jit::test::Warp::current()->exchange(value, static_cast<unsigned>(distance));
+  using ::jit::test::Warp;
+  const auto lanes = static_cast<unsigned>(distance);
+  if (Warp::current() != nullptr) return Warp::current()->exchange(value, lanes);
+  return __uint_as_float(Warp::exchange_elsewhere()(__float_as_uint(value), lanes));
 }
 inline unsigned int __shfl_xor_sync(unsigned int mask, unsigned int value, int distance) {
   return __float_as_uint(__shfl_xor_sync(mask, __uint_as_float(value), distance));

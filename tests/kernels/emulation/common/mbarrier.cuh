@@ -1,10 +1,11 @@
-// common/mbarrier.cuh on the host, for the warp that loads: nobody makes it wait, and what it
-// announces is told to the test.
+// common/mbarrier.cuh on the host. For a warp that loads alone: nobody makes it wait, and what it
+// announces is told to the test. For a whole block: by a Machine.
 #pragma once
 
 #include <functional>
 
 #include "common/shared.cuh"
+#include "machine.hpp"
 
 namespace cubinet {
 
@@ -26,13 +27,22 @@ struct LoadWatch {
   }
 };
 
-inline void mbarrier_init(Mbarrier* barrier, unsigned int) { barrier->state = 0; }
-inline void fence_mbarrier_init() {}
-inline void mbarrier_wait_parity(Mbarrier*, unsigned int) {}
-inline void mbarrier_arrive(Mbarrier* barrier) { LoadWatch::current()->arrived(barrier, 0); }
-inline void mbarrier_arrive_expect_tx(Mbarrier* barrier, unsigned int bytes) {
-  barrier->state += bytes;
-  LoadWatch::current()->arrived(barrier, bytes);
+inline void mbarrier_init(Mbarrier* barrier, unsigned int count) {
+  barrier->state = 0;
+  if (auto* const machine = ::jit::test::Machine::current()) machine->init(barrier, count);
 }
+inline void fence_mbarrier_init() {}
+inline void mbarrier_wait_parity(Mbarrier* barrier, unsigned int parity) {
+  if (auto* const machine = ::jit::test::Machine::current()) machine->wait(barrier, parity);
+}
+inline void mbarrier_arrive_expect_tx(Mbarrier* barrier, unsigned int bytes) {
+  if (auto* const machine = ::jit::test::Machine::current()) {
+    machine->arrive(barrier, bytes);
+  } else {
+    barrier->state += bytes;
+    LoadWatch::current()->arrived(barrier, bytes);
+  }
+}
+inline void mbarrier_arrive(Mbarrier* barrier) { mbarrier_arrive_expect_tx(barrier, 0); }
 
 }  // namespace cubinet

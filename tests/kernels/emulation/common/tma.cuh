@@ -1,9 +1,11 @@
 // common/tma.cuh on the host: copies that are counted and told to the test, and move nothing. The
-// first word of a map here are the bytes of its box.
+// first word of a map here are the bytes of its box. With a Machine they move: the second word is
+// the address of the tensor's TensorMapSpec.
 #pragma once
 
 #include "common/mbarrier.cuh"
 #include "common/tensor_map.h"
+#include "gpu/tensor_box.hpp"
 
 namespace cubinet {
 
@@ -16,17 +18,46 @@ inline void load_on_host(void* smem, const void* from, Mbarrier* barrier, unsign
   LoadWatch::current()->loaded(from, c0, c1, smem, barrier);
 }
 
+inline void tma_load_on_machine(void* smem, const TensorMap& map, Mbarrier* barrier,
+                                const ::jit::test::Coordinates& at) {
+  namespace test = ::jit::test;
+  const auto* const spec = std::bit_cast<const ::jit::TensorMapSpec*>(map.words[1]);
+  auto* const to = static_cast<unsigned char*>(smem);
+  if (std::bit_cast<std::uintptr_t>(to) % 1024 != 0) throw std::logic_error("load: not aligned");
+  const auto bytes = static_cast<unsigned>(test::box_bytes(*spec));
+  test::Machine::current()->load(barrier, bytes, [to, at, spec] {
+    const auto* const tensor = static_cast<const unsigned char*>(spec->address);
+    for (const test::BoxElement& element : test::elements_of(*spec, at)) {
+      constexpr std::size_t kElement = 2;
+      if (element.in_tensor) {
+        std::memcpy(to + element.in_smem, tensor + *element.in_tensor, kElement);
+      } else {
+        std::memset(to + element.in_smem, 0, kElement);
+      }
+    }
+  });
+}
+
+inline void prefetch_tensor_map(const TensorMap&) {}
+
 inline void tma_load_1d(void* smem, const TensorMap& map, Mbarrier* barrier, CachePolicy, int c0) {
   load_on_host(smem, &map, barrier, map.words[0], c0, 0);
 }
 inline void tma_load_2d(void* smem, const TensorMap& map, Mbarrier* barrier, CachePolicy, int c0,
                         int c1) {
+  if (::jit::test::Machine::current() != nullptr) {
+    return tma_load_on_machine(smem, map, barrier, {c0, c1});
+  }
   load_on_host(smem, &map, barrier, map.words[0], c0, c1);
 }
 // Told without its second coordinate.
 inline void tma_load_3d(void* smem, const TensorMap& map, Mbarrier* barrier, CachePolicy, int c0,
                         int, int c2) {
   load_on_host(smem, &map, barrier, map.words[0], c0, c2);
+}
+inline void tma_load_4d(void* smem, const TensorMap& map, Mbarrier* barrier, CachePolicy, int c0,
+                        int c1, int c2, int c3) {
+  tma_load_on_machine(smem, map, barrier, {c0, c1, c2, c3});
 }
 inline void bulk_load(void* smem, const void* global, unsigned int bytes, Mbarrier* barrier,
                       CachePolicy) {

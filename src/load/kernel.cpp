@@ -12,17 +12,24 @@ namespace {
               std::string(verb) + ": the Kernel is empty; assign it from get_kernel");
 }
 
-}  // namespace
-
-const Value& KernelInfo::constant(std::string_view wanted) const {
+// Apart, so that launches, which ask for their geometry by name, write no text.
+[[noreturn]] void refuse_constant(const KernelInfo& info, std::string_view wanted) {
   std::string names;
-  for (const Constant& constant : constants) {
-    if (constant.name == wanted) return constant.value;
+  for (const Constant& constant : info.constants) {
     names += fmt::format("{}{}", names.empty() ? "" : ", ", constant.name);
   }
   throw Error(ErrorCode::kInvalidArgument,
               fmt::format("look up constant {} of {}: it has none of that name; it has {}", wanted,
-                          signature, names.empty() ? "none at all" : names));
+                          info.signature, names.empty() ? "none at all" : names));
+}
+
+}  // namespace
+
+const Value& KernelInfo::constant(std::string_view wanted) const {
+  for (const Constant& constant : constants) {
+    if (constant.name == wanted) return constant.value;
+  }
+  refuse_constant(*this, wanted);
 }
 
 void Kernel::launch_bytes(const LaunchConfig& config, const void* params,

@@ -93,7 +93,22 @@ TEST_CASE("a tensor map of a known spec takes no lock and allocates nothing") {
   CHECK(locks == 0);
 }
 
-TEST_CASE("the counters of the case above do count") {
+TEST_CASE(
+    "a constant of a kernel, which every launch of a front end asks for, is found by comparing") {
+  Scene scene;
+  Runtime runtime(scene.options);
+  const KernelInfo& info =
+      runtime.get_kernel("tiny", {{"SIZE", 128}, {"STAGES", 2}}, {}, {.device = 0}).info();
+  REQUIRE(info.constants.back().name == "STAGES");
+  counting = true;
+  std::int64_t stages = 0;
+  for (int i = 0; i < 64; ++i) stages = info.constant("STAGES").as_int();
+  counting = false;
+  CHECK(stages == 2);
+  CHECK(allocations == 0);
+}
+
+TEST_CASE("the counters of the cases above do count") {
   counting = true;
   { const std::string text(100, 'x'); }
   std::mutex mutex;

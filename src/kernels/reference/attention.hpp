@@ -86,8 +86,9 @@ struct AttentionReference {
 
 // Errors: kInvalidArgument for a row of no sequence, heads that do not divide, another type.
 // Threads: starts its own.
-// Cost: about head_dim + 2 * head_dim_v (3 with eager, 4 with fused as well) multiply-adds of
-//       float64 per row and key, 5 to 10 G/s of them per processor.
+// Cost: head_dim + 2 * head_dim_v (3 with eager, 4 with fused as well) multiply-adds of float64 per
+//       row and key, about 6 G/s of them per processor; 1 G/s for rows that are the only one of
+//       their sequence and head. 512 tokens of 16 heads: 0.2 s of one processor.
 AttentionReference compute_attention(const AttentionProblem& problem,
                                      const AttentionOptions& options = {});
 

@@ -17,9 +17,10 @@ constexpr double kLargestCode = 448.0;
 // What scores, exponentials and sums in fp32 add, in units of sum p|v|: scores of 100 are off by
 // 2^-17 of a unit each time that they are rounded.
 constexpr double kFp32Error = 0x1p-14;
-// How surely a right row is not called wrong: so many standard deviations and codes.
-constexpr double kDeviations = 4.0;
-constexpr double kSpareCodes = 6.0;
+// How surely a right row is not called wrong: so many standard deviations and codes. Where one
+// rounded weight outweighs all others, its error is that of the whole row.
+constexpr double kDeviations = 5.0;
+constexpr double kSpareCodes = 8.0;
 
 std::uint8_t code_at(const void* data, std::uint64_t index) {
   return static_cast<const std::uint8_t*>(data)[index];

@@ -85,6 +85,14 @@ class WorkSource {
     load_sequences(0u);
   }
 
+  // Asks for the next item ahead of next(), which then need not wait for the counter's answer. The
+  // later, the better blocks are balanced. Once per item at most.
+  __device__ __forceinline__ void ask() {
+    if (batch_.work_counters == nullptr) return;
+    if (threadIdx.x % detail::kLanes == 0) asked_ = atomic_add(batch_.work_counters, 1u);
+    is_asked_ = true;
+  }
+
   // Whether there was another item. After `false` it must not be called again.
   __device__ __forceinline__ bool next(Item& item) {
     if (is_started_ && !has_second_) number_ = next_number();
@@ -210,11 +218,11 @@ class WorkSource {
     item.first_key = sequence.first_key;
   }
 
-  __device__ __forceinline__ unsigned int next_number() const {
+  __device__ __forceinline__ unsigned int next_number() {
     if (batch_.work_counters == nullptr) return number_ + gridDim.x;
-    unsigned int taken = 0;
-    if (threadIdx.x % detail::kLanes == 0) taken = atomic_add(batch_.work_counters, 1u);
-    return gridDim.x + __shfl_sync(detail::kAllLanes, taken, 0);
+    if (!is_asked_) ask();
+    is_asked_ = false;
+    return gridDim.x + __shfl_sync(detail::kAllLanes, asked_, 0);
   }
 
   // The last block to come here: all others have taken their last number.
@@ -230,6 +238,8 @@ class WorkSource {
   unsigned int end_;        // units up to the end of this lane's sequence
   int first_sequence_ = 0;  // of lane 0
   unsigned int number_;     // of the unit that is done
+  unsigned int asked_ = 0;  // what lane 0 got, when is_asked_
+  bool is_asked_ = false;
   bool is_started_ = false;
   bool is_paired_ = false;
   bool has_second_ = false;  // the unit has another row block

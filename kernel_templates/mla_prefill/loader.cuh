@@ -75,12 +75,19 @@ struct Loader {
     __syncwarp();
   }
 
-  __device__ __forceinline__ void load_item(const attention::Item& item) {
+  using Source = attention::WorkSource<S::kTile.block_m, kBlockN, Config::CAUSAL,
+                                       (Config::kHeadDim + Config::kHeadDimV) * 2>;
+
+  // Asks for the next item when what is left keeps the math warpgroups busy until the answer is
+  // there and the next keys have landed.
+  __device__ __forceinline__ void load_item(const attention::Item& item, Source& source) {
     int tile = item.work.tiles - 1;
     if (tile >= 0) load_keys(item, tile);
+    if (tile <= 0) source.ask();
     load_queries(item.work);
 #pragma unroll 1
     for (; tile > 0; --tile) {
+      if (tile == 1) source.ask();
       load_keys(item, tile - 1);
       load_values(item, tile);
     }
@@ -88,13 +95,11 @@ struct Loader {
   }
 
   __device__ __forceinline__ void load_all() {
-    attention::WorkSource<S::kTile.block_m, kBlockN, Config::CAUSAL,
-                          (Config::kHeadDim + Config::kHeadDimV) * 2>
-        source({params.cu_seqlens_q, params.cu_seqlens_k, params.work_counters,
-                params.num_sequences, params.num_heads, params.heads_per_kv});
+    Source source({params.cu_seqlens_q, params.cu_seqlens_k, params.work_counters,
+                   params.num_sequences, params.num_heads, params.heads_per_kv});
     attention::Item item;
 #pragma unroll 1
-    while (source.next(item)) load_item(item);
+    while (source.next(item)) load_item(item, source);
     attention::Work end{};
     end.tiles = -1;
     load_queries(end);

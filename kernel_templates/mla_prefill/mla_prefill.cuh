@@ -27,9 +27,9 @@ struct Math {
   using S = Shape<Config>;
   using Ring = attention::Ring<Config::kNumStages>;
   static constexpr int kBlockN = Config::kBlockN;
-  // Keys of a tile's first part, in whole steps of a product: about half of them. Narrow heads have
-  // one part: the assembler serialises their products of two widths, and they would gain little.
-  static constexpr int kFirstPart = Config::kHeadDim == 64 ? kBlockN : (kBlockN / 2 + 15) / 16 * 16;
+  // Keys of a tile's first part: half of the tile that is fastest. Others have one part: of most
+  // the assembler would serialise products of two widths.
+  static constexpr int kFirstPart = kBlockN == 128 && Config::kHeadDim > 64 ? 64 : kBlockN;
   static constexpr int kHeadDimV = Config::kHeadDimV;
   static constexpr int kSlabBytes = kBlockN * 128;  // of keys and values
   static constexpr unsigned int kThreads = 128 * S::kMathWarpgroups;

@@ -13,8 +13,8 @@ struct Shape {
                                          Config::kHeadDimV, Config::kNumStages};
   static constexpr int kKeySlabs = (Config::kHeadDim - Config::kRopeDim) / attention::kSlabElements;
   // Three warpgroups come with 168 registers a thread.
-  static constexpr int kMathRegisters = 240;
-  static constexpr int kLoadRegisters = 24;
+  static constexpr int kMathRegisters = 232;
+  static constexpr int kLoadRegisters = 40;
 
   static_assert(Config::kHeadDim == Config::kHeadDimV ||
                     (Config::kHeadDim == 192 && Config::kHeadDimV == 128),

@@ -390,6 +390,7 @@ CUBINET_DEFINE_INIT(cubinet_warm_up_report)
 #endif
 
 #include "jit/kernels/merge_attn_states.h"
+#include "jit/kernels/mla_prefill.h"
 #include "jit/kernels/mqa_logits.h"
 #include "jit/kernels/paged_mqa_logits.h"
 #include "jit/kernels/paged_mqa_logits_metadata.h"

@@ -2,6 +2,7 @@ set(CUBINET_SOURCES_C_ABI
     error.cpp
     kernel.cpp
     merge_attn_states.cpp
+    mla_prefill.cpp
     mqa_logits.cpp
     paged_mqa_logits.cpp
     paged_mqa_logits_metadata.cpp

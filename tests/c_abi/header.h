@@ -1,5 +1,6 @@
 /* Includes the C interface both ways round, as C and as C++. */
 #include "jit/kernels/merge_attn_states.h"
+#include "jit/kernels/mla_prefill.h"
 #include "jit/kernels/mqa_logits.h"
 #include "jit/kernels/paged_mqa_logits.h"
 #include "jit/kernels/paged_mqa_logits_metadata.h"
@@ -12,6 +13,7 @@ static inline size_t all_defaults(void) {
          cubinet_kernel_info_init().struct_bytes + cubinet_launch_config_init().struct_bytes +
          cubinet_warm_up_report_init().struct_bytes +
          cubinet_merge_attn_states_args_init().struct_bytes +
+         cubinet_mla_prefill_args_init().struct_bytes +
          cubinet_mqa_logits_args_init().struct_bytes +
          cubinet_paged_mqa_logits_args_init().struct_bytes +
          cubinet_paged_mqa_logits_metadata_args_init().struct_bytes +

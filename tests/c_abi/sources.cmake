@@ -2,6 +2,7 @@ set(CUBINET_TESTS_C_ABI
   boundary_test.cpp
   kernel_test.cpp
   merge_attn_states_test.cpp
+  mla_prefill_test.cpp
   mqa_logits_test.cpp
   paged_mqa_logits_metadata_test.cpp
   runtime_test.cpp

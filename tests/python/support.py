@@ -29,7 +29,7 @@ def contiguous(shape):
 
 
 class Launch(ctypes.Structure):
-    _fields_ = [("symbol", ctypes.c_char * 160), ("params", ctypes.c_ubyte * 512),
+    _fields_ = [("symbol", ctypes.c_char * 160), ("params", ctypes.c_ubyte * 1024),
                 ("params_bytes", ctypes.c_uint64), ("stream", ctypes.c_void_p),
                 ("grid", ctypes.c_uint32 * 3), ("block", ctypes.c_uint32 * 3),
                 ("cluster", ctypes.c_uint32 * 3), ("smem_bytes", ctypes.c_uint32),
@@ -204,7 +204,8 @@ class FakeTorch(types.ModuleType):
     def __init__(self):
         super().__init__("torch")
         self.Tensor = TorchTensor
-        self.bfloat16 = self.dtypes["bfloat16"]
+        self.bfloat16, self.uint8 = self.dtypes["bfloat16"], self.dtypes["uint8"]
+        self.made = []
         self.grad_mode = True
         self.streams = {0: 0x51, 1: 0x52}
         self.ordinal = 0
@@ -230,6 +231,11 @@ class FakeTorch(types.ModuleType):
 
     def is_grad_enabled(self):
         return self.grad_mode
+
+    def empty(self, *shape, dtype, device):
+        ordinal = int(device.rpartition(":")[2])
+        self.made.append(TorchTensor(*shape, dtype=dtype.name, device=ordinal))
+        return self.made[-1]
 
 
 class WithTorch:
@@ -283,10 +289,17 @@ class WithCupy:
                 outer.current.pop()
                 driver.use(outer.current[-1])
 
+        self.made = []
+
+        def empty(*shape, dtype):
+            self.made.append(CupyArray(*shape, dtype=dtype, device=self.current[-1]))
+            return self.made[-1]
+
         sys.modules["cupy"] = types.SimpleNamespace(
-            ndarray=CupyArray, cuda=types.SimpleNamespace(
+            ndarray=CupyArray, empty=empty, cuda=types.SimpleNamespace(
                 Device=Device, get_current_stream=lambda: types.SimpleNamespace(
                     ptr=0xC0 + self.current[-1])))
+        return self
 
     def __exit__(self, *_):
         del sys.modules["cupy"]

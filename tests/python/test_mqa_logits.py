@@ -3,7 +3,7 @@
 import ctypes
 import unittest
 
-from cubinet import _mqa_operands, _paged_mqa_logits
+from cubinet import _operands, _paged_mqa_logits
 from cubinet.kernels import mqa_logits, paged_mqa_logits
 from support import DlpackTensor, InterfaceTensor, TestCase, TorchTensor, WithTorch, driver
 
@@ -128,9 +128,9 @@ class PagedHandsOn(TestCase):
         self.assertEqual(driver.launches(), before)
 
     def test_plans_are_bounded(self):
-        for length in range(1, _mqa_operands._MAX_PLANS + 10):
+        for length in range(1, _operands.MAX_PLANS + 10):
             paged_mqa_logits(*paged_operands(length=length))
-        self.assertLessEqual(len(_paged_mqa_logits._plans), _mqa_operands._MAX_PLANS)
+        self.assertLessEqual(len(_paged_mqa_logits._plans), _operands.MAX_PLANS)
 
 
 class PagedRefuses(TestCase):

@@ -11,7 +11,7 @@ extern "C" {
 // The newest launch. The strings and bytes of it are copied as far as there is room.
 struct FakeLaunchRow {
   char symbol[160];
-  unsigned char params[512];
+  unsigned char params[1024];
   std::uint64_t params_bytes;
   void* stream;
   std::uint32_t grid[3];

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import POINTER, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint32, c_uint64
-from ctypes import c_void_p
+from ctypes import POINTER, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint32
+from ctypes import c_uint64, c_void_p
 from pathlib import Path
 from typing import Iterator, List, Tuple
 
@@ -104,6 +104,32 @@ class MergeAttnStatesArgs(Growing):
                 ("programmatic_dependent", c_int32)]
 
 
+class MlaPrefillArgs(Growing):
+    _fields_ = [("struct_bytes", c_size_t), ("num_sequences", c_int64),
+                ("num_query_tokens", c_int64), ("num_key_tokens", c_int64),
+                ("num_heads", c_int64), ("num_kv_heads", c_int64), ("head_dim", c_int64),
+                ("head_dim_v", c_int64), ("q", c_void_p), ("k", c_void_p), ("v", c_void_p),
+                ("k_rope", c_void_p), ("cu_seqlens_q", c_void_p), ("cu_seqlens_k", c_void_p),
+                ("output", c_void_p), ("lse", c_void_p), ("output_scale", c_void_p),
+                ("output_group_scales", c_void_p), ("work_counters", c_void_p),
+                ("q_token_stride", c_int64), ("q_head_stride", c_int64),
+                ("k_token_stride", c_int64), ("k_head_stride", c_int64),
+                ("v_token_stride", c_int64), ("v_head_stride", c_int64),
+                ("k_rope_token_stride", c_int64), ("output_token_stride", c_int64),
+                ("output_head_stride", c_int64), ("output_group_size", c_int64),
+                ("output_scale_token_stride", c_int64), ("output_scale_group_stride", c_int64),
+                ("num_workers", c_int64), ("softmax_scale", c_float), ("output_type", c_int32),
+                ("not_causal", c_int32), ("use_ue8m0_scales", c_int32), ("in_order", c_int32),
+                ("reserved", c_int32)]
+
+
+class MlaContextChunk(ctypes.Structure):
+    _fields_ = [("num_key_tokens", c_int64), ("k", c_void_p), ("v", c_void_p),
+                ("k_rope", c_void_p), ("cu_seqlens_k", c_void_p), ("k_token_stride", c_int64),
+                ("k_head_stride", c_int64), ("v_token_stride", c_int64),
+                ("v_head_stride", c_int64), ("k_rope_token_stride", c_int64)]
+
+
 class MqaLogitsArgs(Growing):
     _fields_ = [("struct_bytes", c_size_t), ("num_tokens", c_int64), ("num_keys", c_int64),
                 ("num_heads", c_int64), ("head_dim", c_int64), ("query", c_void_p),
@@ -182,6 +208,10 @@ FUNCTIONS = {
     "cubinet_kernel_max_active_blocks": (c_int32, [c_void_p, c_int32, c_size_t, c_void_p]),
     "cubinet_make_tensor_map": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "cubinet_merge_attn_states": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "cubinet_mla_prefill": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "cubinet_mla_prefill_workspace_bytes": (c_int32, [c_void_p, c_size_t, c_void_p]),
+    "cubinet_mla_prefill_with_context": (c_int32, [c_void_p, c_void_p, c_void_p, c_size_t, c_void_p,
+                                                   c_void_p]),
     "cubinet_mqa_logits": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "cubinet_paged_mqa_logits": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "cubinet_paged_mqa_logits_metadata": (c_int32, [c_void_p, c_void_p, c_void_p]),

@@ -46,12 +46,12 @@ def mqa_logits(logits: Any, query: Any, keys: Any, key_scales: Any, weights: Any
     lent: List[Any] = []  # held until the launch is in the stream
     views, handle = _operands.views("mqa_logits", named, stream, lent, _WRITTEN)
     key = tuple([view[1:] for view in views])
-    plan = _plans.get(key) or _mqa_operands.keep(_plans, key, _make_plan(named, views))
+    plan = _plans.get(key) or _operands.keep(_plans, key, _make_plan(named, views))
     if plan.columns == 0:
         return
     address = [view[0] for view in views]
     packed = _ARGS.pack(_ARGS.size, *plan.shape, *address[1:], address[0], plan.columns,
-                        plan.stride, _mqa_operands.number("num_workers", num_workers), plan.dtype,
+                        plan.stride, _operands.number("num_workers", num_workers), plan.dtype,
                         bool(compressed_logits), bool(clean_logits), not programmatic_dependent)
     at = runtime or _runtime._shared or _runtime.shared_runtime()
     with _operands.current(logits, plan.device, at):
@@ -76,18 +76,18 @@ _plans: Dict[Any, _Plan] = {}
 def _make_plan(named: List[Tuple[str, Any]], views: List[_tensors.View]) -> _Plan:
     """Checks everything but addresses. Raises as mqa_logits says."""
     logits, query, keys, scales, weights, starts, ends = views
-    _mqa_operands.check_dtype("query", query, CODES)
+    _operands.check_dtype("query", query, CODES)
     if len(query[2]) != 3:
         raise ValueError("expected query of shape [num_tokens, num_heads, head_dim], got "
                          f"{list(query[2])}")
-    _mqa_operands.check_contiguous("query", query)
+    _operands.check_contiguous("query", query)
     tokens, heads, dim = query[2]
     count = keys[2][0] if keys[2] else 0
-    _mqa_operands.check("keys", keys, CODES, (count, dim), "[num_keys, head_dim]")
-    _mqa_operands.check("key_scales", scales, (F32,), (count,), "[num_keys]")
-    _mqa_operands.check("weights", weights, (F32,), (tokens, heads), "[num_tokens, num_heads]")
-    _mqa_operands.check_ints("starts", starts, (tokens,), "[num_tokens]")
-    _mqa_operands.check_ints("ends", ends, (tokens,), "[num_tokens]")
+    _operands.check("keys", keys, CODES, (count, dim), "[num_keys, head_dim]")
+    _operands.check("key_scales", scales, (F32,), (count,), "[num_keys]")
+    _operands.check("weights", weights, (F32,), (tokens, heads), "[num_tokens, num_heads]")
+    _operands.check_ints("starts", starts, (tokens,), "[num_tokens]")
+    _operands.check_ints("ends", ends, (tokens,), "[num_tokens]")
     columns, stride = _mqa_operands.check_logits(logits, tokens, "num_tokens")
     return _Plan(_operands.common_device(named, views), (tokens, count, heads, dim), columns,
                  stride, logits[1])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
-from typing import Any, Collection, ContextManager, List, Optional, Sequence, Tuple
+from typing import Any, Collection, ContextManager, Dict, List, Optional, Sequence, Tuple
 
 from . import _streams, _tensors
+from ._dtypes import I32, LONG_NAMES
 from ._runtime import Runtime
 
 Named = List[Tuple[str, Any]]  # operands by name, in the function's order
@@ -77,6 +78,53 @@ def is_contiguous(shape: Sequence[int], strides: Sequence[int]) -> bool:
             return 0 in shape
         step *= extent
     return True
+
+
+# What was found right once is not checked again: plans by all that they follow from.
+MAX_PLANS = 1024
+
+
+def keep(plans: Dict[Any, Any], key: Any, plan: Any) -> Any:
+    if len(plans) >= MAX_PLANS:
+        plans.clear()
+    plans[key] = plan
+    return plan
+
+
+def check_dtype(name: str, view: _tensors.View, expected: Sequence[int]) -> None:
+    if view[1] in expected:
+        return
+    names = " or ".join([LONG_NAMES[dtype] for dtype in expected])
+    raise TypeError(f"expected {name} of dtype {names}, got {LONG_NAMES[view[1]]}")
+
+
+def check(name: str, view: _tensors.View, expected: Sequence[int], shape: Tuple[int, ...],
+          words: str) -> None:
+    """Raises unless the tensor is contiguous, of this shape and of one of these dtypes."""
+    check_dtype(name, view, expected)
+    if view[2] != shape:
+        raise ValueError(f"expected {name} of shape {words} = {list(shape)}, got {list(view[2])}")
+    check_contiguous(name, view)
+
+
+def check_contiguous(name: str, view: _tensors.View) -> None:
+    if not is_contiguous(view[2], view[3]):
+        raise ValueError(f"expected {name} to be contiguous, got strides {list(view[3])} for shape "
+                         f"{list(view[2])}; pass {name}.contiguous()")
+
+
+def check_ints(name: str, view: _tensors.View, shape: Tuple[int, ...], words: str) -> None:
+    check(name, view, (I32,), shape, words)
+
+
+def number(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__") or hasattr(value, "__dlpack__"):
+        # A tensor would have to be waited for.
+        raise TypeError(f"expected {name} to be an int, got {type(value).__name__}")
+    value = int(value)
+    if not -1 << 63 <= value < 1 << 63:
+        raise ValueError(f"expected {name} to fit 64 bits, got {value}")
+    return value
 
 
 def current(tensor: Any, device: Optional[int], runtime: Runtime) -> ContextManager[Any]:

@@ -52,7 +52,7 @@ def paged_mqa_logits(logits: Any, query: Any, kv_cache: Any, weights: Any, conte
     lent: List[Any] = []  # held until the launch is in the stream
     views, handle = _operands.views("paged_mqa_logits", named, stream, lent, _WRITTEN)
     key = tuple([view[1:] for view in views])
-    plan = _plans.get(key) or _mqa_operands.keep(_plans, key, _make_plan(named, views))
+    plan = _plans.get(key) or _operands.keep(_plans, key, _make_plan(named, views))
     workers = plan.workers
     if num_workers:
         workers = _workers(num_workers, plan.workers)
@@ -81,7 +81,7 @@ _plans: Dict[Any, _Plan] = {}
 
 
 def _workers(given: Any, scheduled: int) -> int:
-    count = _mqa_operands.number("num_workers", given)
+    count = _operands.number("num_workers", given)
     if scheduled not in (0, count):
         raise ValueError(f"expected num_workers to be that of the schedule ({scheduled}), got "
                          f"{count}; leave it out")
@@ -94,11 +94,11 @@ def _make_plan(named: List[Tuple[str, Any]], views: List[_tensors.View]) -> _Pla
     batch, next_n, heads, dim = _check_query(query)
     rows = batch * next_n
     blocks, block_kv, block_stride = _check_cache(cache, dim)
-    _mqa_operands.check("weights", weights, (F32,), (rows, heads), "[batch * next_n, num_heads]")
+    _operands.check("weights", weights, (F32,), (rows, heads), "[batch * next_n, num_heads]")
     if next_n == 1 and len(lens[2]) == 1:
-        _mqa_operands.check_ints("context_lens", lens, (batch,), "[batch]")
+        _operands.check_ints("context_lens", lens, (batch,), "[batch]")
     else:
-        _mqa_operands.check_ints("context_lens", lens, (batch, next_n), "[batch, next_n]")
+        _operands.check_ints("context_lens", lens, (batch, next_n), "[batch, next_n]")
     table_stride = _check_table(table, batch)
     columns, stride = _mqa_operands.check_logits(logits, rows, "batch * next_n")
     workers = 0
@@ -107,7 +107,7 @@ def _make_plan(named: List[Tuple[str, Any]], views: List[_tensors.View]) -> _Pla
         workers = shape[0] - 1 if shape else 0
         if workers < 1:
             raise ValueError(f"expected schedule of shape [num_workers + 1, 2], got {list(shape)}")
-        _mqa_operands.check_ints("schedule", views[6], (workers + 1, 2), "[num_workers + 1, 2]")
+        _operands.check_ints("schedule", views[6], (workers + 1, 2), "[num_workers + 1, 2]")
     return _Plan(_operands.common_device(named, views),
                  (batch, next_n, heads, dim, block_kv, blocks, columns),
                  (block_stride, table_stride, stride), workers, logits[1])
@@ -116,18 +116,18 @@ def _make_plan(named: List[Tuple[str, Any]], views: List[_tensors.View]) -> _Pla
 def _check_query(query: _tensors.View) -> Tuple[int, int, int, int]:
     """(batch, next_n, num_heads, head_dim)."""
     _, _, shape, _, _ = query
-    _mqa_operands.check_dtype("query", query, CODES)
+    _operands.check_dtype("query", query, CODES)
     if len(shape) not in (3, 4):
         raise ValueError("expected query of shape [batch, next_n, num_heads, head_dim] or [batch, "
                          f"num_heads, head_dim], got {list(shape)}")
-    _mqa_operands.check_contiguous("query", query)
+    _operands.check_contiguous("query", query)
     return (shape[0], 1, *shape[1:]) if len(shape) == 3 else tuple(shape)  # type: ignore[return-value]
 
 
 def _check_cache(cache: _tensors.View, dim: int) -> Tuple[int, int, int]:
     """(num_blocks, block_kv, bytes from block to block)."""
     _, _, shape, strides, _ = cache
-    _mqa_operands.check_dtype("kv_cache", cache, (U8, E4M3))
+    _operands.check_dtype("kv_cache", cache, (U8, E4M3))
     width = dim + 4
     block_bytes = 1
     for extent in shape[1:]:
@@ -148,7 +148,7 @@ def _check_cache(cache: _tensors.View, dim: int) -> Tuple[int, int, int]:
 def _check_table(table: _tensors.View, batch: int) -> int:
     """Entries from row to row."""
     _, _, shape, strides, _ = table
-    _mqa_operands.check_dtype("block_table", table, (I32,))
+    _operands.check_dtype("block_table", table, (I32,))
     if len(shape) != 2 or shape[0] != batch:
         raise ValueError(f"expected block_table of shape [batch, blocks] = [{batch}, blocks], got "
                          f"{list(shape)}")

@@ -119,3 +119,22 @@ def current_stream(tensors: Sequence[Tuple[str, Any]]) -> int:
                              f"{stream}; order them and pass stream=")
         named = named or (name, stream)
     return named[1] if named else 0
+
+
+def scratch(like: Any, count: int, stream: int, lent: List[Any]) -> int:
+    """The address of `count` bytes that the library of `like` makes. lent: gets their owner.
+
+    Requires: the device of `like` is current.
+    Raises ValueError where that library would not order their next user behind `stream`.
+    """
+    torch, cupy = sys.modules.get("torch"), sys.modules.get("cupy")
+    if torch is not None and isinstance(like, torch.Tensor):
+        if _streams.torch_current(like.get_device()) == stream:
+            lent.append(torch.empty(count, dtype=torch.uint8, device=like.device))
+            return lent[-1].data_ptr()
+    elif cupy is not None and isinstance(like, cupy.ndarray):
+        if _streams.cupy_current(like.device.id) == stream:
+            lent.append(cupy.empty(count, dtype="uint8"))
+            return lent[-1].data.ptr
+    raise ValueError(f"expected a workspace of {count} bytes, since one is made only for tensors of "
+                     "torch or CuPy on their current stream; pass workspace")

@@ -6,16 +6,31 @@ from __future__ import annotations
 import struct
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from . import _operands, _runtime, _tensors
+from . import _attention_operands, _operands, _runtime, _tensors
 from ._dtypes import BF16, BYTES, E4M3, F16, F32, LONG_NAMES, U8
 from ._errors import last_error
 from ._library import C
+from ._mla_prefill import (
+    MlaContextChunk,
+    mla_prefill,
+    mla_prefill_with_context,
+    mla_prefill_workspace_bytes,
+)
 from ._mqa_logits import mqa_logits
 from ._paged_mqa_logits import paged_mqa_logits
 from ._paged_mqa_logits_metadata import paged_mqa_logits_metadata
 from ._runtime import Runtime
 
-__all__ = ["merge_attn_states", "mqa_logits", "paged_mqa_logits", "paged_mqa_logits_metadata"]
+__all__ = [
+    "MlaContextChunk",
+    "merge_attn_states",
+    "mla_prefill",
+    "mla_prefill_with_context",
+    "mla_prefill_workspace_bytes",
+    "mqa_logits",
+    "paged_mqa_logits",
+    "paged_mqa_logits_metadata",
+]
 
 # cubinet_merge_attn_states_args, packed in one go: ctypes would take a call for each field.
 _ARGS = struct.Struct("@Q3q8Q6q4i")
@@ -70,7 +85,7 @@ def merge_attn_states(output: Any, prefix_output: Any, prefix_lse: Any, suffix_o
            *[view[1:] for view in views])
     plan = _plans.get(key)
     if plan is None:
-        plan = _keep_plan(key, _make_plan(named, views, ue8m0))
+        plan = _operands.keep(_plans, key, _make_plan(named, views, ue8m0))
     device, shape, layout, dtype, lengths, written = plan
     context = _context_tokens(prefill_tokens_with_context, shape[0])
     if shape[0] == 0 or shape[1] == 0:
@@ -101,16 +116,7 @@ class _Plan(NamedTuple):
     written: List[int]  # the indices of tensors that are
 
 
-# Plans by all that they follow from: what was found right once is not checked again.
 _plans: Dict[Any, _Plan] = {}
-_MAX_PLANS = 1024
-
-
-def _keep_plan(key: Any, plan: _Plan) -> _Plan:
-    if len(_plans) >= _MAX_PLANS:
-        _plans.clear()
-    _plans[key] = plan
-    return plan
 
 
 def _make_plan(named: List[Tuple[str, Any]], views: List[_tensors.View], ue8m0: bool) -> _Plan:
@@ -122,10 +128,8 @@ def _make_plan(named: List[Tuple[str, Any]], views: List[_tensors.View], ue8m0: 
         views[0], views[1], views[3], scale is not None or scales is not None)
     for name in ("prefix_lse", "suffix_lse", "output_lse"):
         if name in by_name:
-            _check_lse(name, by_name[name], heads, tokens)
-    if ue8m0 and scales is None:
-        raise ValueError("use_ue8m0_scales is for scales of groups; give output_group_scales too")
-    groups = _check_scales(scale, scales, tokens, heads, size)
+            _attention_operands.check_lse(name, by_name[name], heads, tokens)
+    groups = _attention_operands.check_scales(scale, scales, ue8m0, (tokens, heads, size))
     rows, dtype = tokens * heads, views[1][1]
     inputs = ((rows - 1) * input_stride + size) * BYTES[dtype]
     outputs = ((rows - 1) * output_stride + size) * BYTES[views[0][1]]
@@ -180,52 +184,6 @@ def _check_outputs(output: _tensors.View, prefix: _tensors.View, suffix: _tensor
         raise ValueError(f"expected prefix_output and suffix_output with the same head stride, got "
                          f"{input_stride} and {suffix_stride}; pass both .contiguous()")
     return (*shape, input_stride, _head_stride("output", shape, output[3]))  # type: ignore[return-value]
-
-
-def _check_lse(name: str, lse: _tensors.View, num_heads: int, num_tokens: int) -> None:
-    _, dtype, shape, strides, _ = lse
-    if dtype != F32:
-        raise TypeError(f"expected {name} of dtype float32, got {LONG_NAMES[dtype]}")
-    if shape != (num_heads, num_tokens):
-        raise ValueError(f"expected {name} of shape [num_heads, num_tokens] = [{num_heads}, "
-                         f"{num_tokens}], got {list(shape)}")
-    if (num_tokens > 1 and strides[1] != 1) or (num_heads > 1 and strides[0] != num_tokens):
-        if 0 in shape:
-            return
-        raise ValueError(f"expected {name} to be contiguous, got strides {list(strides)}; pass "
-                         f"{name}.contiguous()")
-
-
-def _check_scales(scale: Optional[_tensors.View], scales: Optional[_tensors.View], num_tokens: int,
-                  num_heads: int, head_size: int) -> Tuple[int, int, int]:
-    """(elements per group, stride from token to token, stride from group to group); 0 without."""
-    if scale is not None:
-        if scales is not None:
-            raise ValueError("output_scale and output_group_scales are both given; give "
-                             "output_scale for one scale per tensor, output_group_scales for one "
-                             "per group")
-        if scale[1] != F32:
-            raise TypeError(f"expected output_scale of dtype float32, got {LONG_NAMES[scale[1]]}")
-        if any(extent != 1 for extent in scale[2]):
-            raise ValueError(f"expected output_scale with one element, got shape {list(scale[2])}")
-    if scales is None:
-        return 0, 0, 0
-    _, dtype, shape, strides, _ = scales
-    if dtype != F32:
-        raise TypeError(f"expected output_group_scales of dtype float32, got {LONG_NAMES[dtype]}")
-    for group in (64, 128):
-        if shape == (num_tokens, num_heads * (head_size // group)) and head_size % group == 0:
-            if any(extent > 1 and stride == 0 for extent, stride in zip(shape, strides)):
-                raise ValueError("expected output_group_scales with memory for every scale, got "
-                                 f"strides {list(strides)} (of an expanded tensor?) for shape "
-                                 f"{list(shape)}; pass a tensor made with torch.empty")
-            # Strides of extents 1 say nothing and may be anything: take what cannot collide.
-            token = strides[0] if shape[0] > 1 else shape[1]
-            return group, token, strides[1] if shape[1] > 1 else 1
-    raise ValueError(
-        "expected output_group_scales of shape [num_tokens, num_heads * head_size / group] with "
-        f"groups of 64 or 128 for {num_tokens} tokens, {num_heads} heads and head size "
-        f"{head_size}, got {list(shape)}")
 
 
 def _context_tokens(count: Optional[int], num_tokens: int) -> Optional[int]:

@@ -1,0 +1,160 @@
+"""The operands of mla_prefill: what follows from their dtypes, shapes and strides."""
+
+from __future__ import annotations
+
+from typing import Dict, NamedTuple, Optional, Sequence, Tuple
+
+from . import _attention_operands, _operands, _tensors
+from ._dtypes import BF16, E4M3, F16, F32, LONG_NAMES, U8
+
+OUTPUTS = (BF16, F16, F32)  # but for FP8
+_ROPE_DIM = 64
+
+Views = Dict[str, _tensors.View]
+
+
+class Plan(NamedTuple):
+    """What follows from everything but addresses."""
+
+    device: Optional[int]
+    counts: Tuple[int, ...]  # num_sequences to head_dim_v, as the C struct has them
+    layout: Tuple[int, ...]  # q_token_stride to output_scale_group_stride, as the C struct has them
+    output_type: int  # 0 with FP8 output
+    chunks: Tuple[Tuple[int, ...], ...]  # num_key_tokens and the five strides of each
+
+
+class _Keys(NamedTuple):
+    """Keys and values: the new tokens' own, or those of a chunk."""
+
+    tokens: int
+    heads: int
+    head_dim_v: int
+    strides: Tuple[int, int, int, int, int]  # token and head of k, of v, token of k_rope
+
+
+def make_plan(named: _operands.Named, views: Views, ue8m0: bool, num_chunks: int) -> Plan:
+    """Checks everything but addresses. Raises as mla_prefill says."""
+    device = _operands.common_device(named, [views[name] for name, _ in named])
+    tokens, heads, dim = _check_query(views["q"])
+    own = _check_keys("", views, dim)
+    if own.heads == 0 and heads != 0:
+        raise ValueError(f"expected k with one head at least, got shape {list(views['k'][2])}")
+    sequences = _check_sequences(views, tokens, own.tokens)
+    scale, scales = views.get("output_scale"), views.get("output_group_scales")
+    shape = (tokens, heads, own.head_dim_v)
+    groups = _attention_operands.check_scales(scale, scales, ue8m0, shape)
+    fp8 = scale is not None or scales is not None
+    layout = (*_strides("q", views["q"][2], views["q"][3]), *own.strides,
+              *_check_out(views["out"], shape, fp8), *groups)
+    if "lse" in views:
+        _attention_operands.check_lse("lse", views["lse"], heads, tokens)
+    if "work_counters" in views:
+        _operands.check_ints("work_counters", views["work_counters"], (2,), "[2]")
+    chunks = tuple([_check_chunk(f"chunks[{index}].", views, (dim, own, sequences))
+                    for index in range(num_chunks)])
+    counts = (sequences, tokens, own.tokens, heads, own.heads, dim, own.head_dim_v)
+    return Plan(device, counts, layout, 0 if fp8 else views["out"][1], chunks)
+
+
+def _check_query(q: _tensors.View) -> Tuple[int, int, int]:
+    _operands.check_dtype("q", q, (BF16,))
+    if len(q[2]) != 3:
+        raise ValueError("expected q of shape [num_tokens, num_heads, head_dim], got "
+                         f"{list(q[2])}")
+    return tuple(q[2])  # type: ignore[return-value]
+
+
+def _strides(name: str, shape: Sequence[int], strides: Sequence[int]) -> Tuple[int, int]:
+    """From token to token and from head to head; 0 where there are no two, and a stride would say
+    nothing."""
+    tokens, heads, size = shape
+    if 0 in shape:
+        return 0, 0
+    if size > 1 and strides[2] != 1:
+        raise ValueError(f"expected {name} whose heads are contiguous, got strides {list(strides)} "
+                         f"for shape {list(shape)}; pass {name}.contiguous()")
+    if (tokens > 1 and strides[0] == 0) or (heads > 1 and strides[1] == 0):
+        raise ValueError(f"expected {name} with memory for every head, got strides {list(strides)} "
+                         f"(of an expanded tensor?) for shape {list(shape)}; pass "
+                         f"{name}.contiguous()")
+    return strides[0] if tokens > 1 else 0, strides[1] if heads > 1 else 0
+
+
+def _check_keys(prefix: str, views: Views, dim: int) -> _Keys:
+    k, v, rope = (views.get(prefix + name) for name in ("k", "v", "k_rope"))
+    assert k is not None and v is not None
+    _operands.check_dtype(prefix + "k", k, (BF16,))
+    _operands.check_dtype(prefix + "v", v, (BF16,))
+    rest = dim if rope is None else dim - _ROPE_DIM
+    if len(k[2]) != 3 or k[2][2] != rest:
+        words = "head_dim" if rope is None else f"head_dim - {_ROPE_DIM}"
+        raise ValueError(f"expected {prefix}k of shape [num_keys, num_kv_heads, {words}] = "
+                         f"[num_keys, num_kv_heads, {rest}], got {list(k[2])}")
+    tokens, heads, _ = k[2]
+    if len(v[2]) != 3 or tuple(v[2][:2]) != (tokens, heads):
+        raise ValueError(f"expected {prefix}v of shape [num_keys, num_kv_heads, head_dim_v] = "
+                         f"[{tokens}, {heads}, head_dim_v], got {list(v[2])}")
+    return _Keys(tokens, heads, v[2][2], (
+        *_strides(prefix + "k", k[2], k[3]), *_strides(prefix + "v", v[2], v[3]),
+        0 if rope is None else _check_rope(prefix + "k_rope", rope, tokens)))
+
+
+def _check_rope(name: str, rope: _tensors.View, tokens: int) -> int:
+    """The stride from token to token."""
+    _, _, shape, strides, _ = rope
+    _operands.check_dtype(name, rope, (BF16,))
+    if tuple(shape) not in ((tokens, _ROPE_DIM), (tokens, 1, _ROPE_DIM)):
+        raise ValueError(f"expected {name} of shape [num_keys, {_ROPE_DIM}] = [{tokens}, "
+                         f"{_ROPE_DIM}], also with a dimension of 1 between, got {list(shape)}")
+    return _strides(name, (tokens, 1, _ROPE_DIM), (strides[0], 0, strides[-1]))[0]
+
+
+def _check_sequences(views: Views, tokens: int, keys: int) -> int:
+    """The number of sequences."""
+    shape = views["cu_seqlens_q"][2]
+    if len(shape) != 1 or shape[0] == 0:
+        raise ValueError("expected cu_seqlens_q of shape [num_sequences + 1], got "
+                         f"{list(shape)}")
+    _operands.check_ints("cu_seqlens_q", views["cu_seqlens_q"], shape, "[num_sequences + 1]")
+    if "cu_seqlens_k" in views:
+        _operands.check_ints("cu_seqlens_k", views["cu_seqlens_k"], (shape[0],),
+                             "[num_sequences + 1]")
+    elif keys != tokens:
+        raise ValueError(f"expected as many keys as tokens ({tokens}), since cu_seqlens_k is not "
+                         f"given, got {keys}; give cu_seqlens_k")
+    return shape[0] - 1
+
+
+def _check_out(out: _tensors.View, shape: Tuple[int, int, int], fp8: bool) -> Tuple[int, int]:
+    _, dtype, given, strides, _ = out
+    if fp8:
+        if dtype not in (E4M3, U8):
+            raise TypeError("expected out of dtype float8_e4m3fn (or uint8, its bits) because "
+                            f"scales are given, got {LONG_NAMES[dtype]}")
+    elif dtype not in OUTPUTS:
+        hint = "; give output_scale for FP8 output" if dtype in (E4M3, U8) else ""
+        raise TypeError("expected out of dtype bfloat16, float16 or float32, got "
+                        f"{LONG_NAMES[dtype]}{hint}")
+    tokens, heads, size = shape
+    if tuple(given) == (tokens, heads * size):
+        return _strides("out", shape, (strides[0], size * strides[1], strides[1]))
+    if tuple(given) != shape:
+        raise ValueError("expected out of shape [num_tokens, num_heads, head_dim_v] = "
+                         f"{list(shape)} or [{tokens}, {heads * size}], got {list(given)}")
+    return _strides("out", shape, strides)
+
+
+def _check_chunk(prefix: str, views: Views, expected: Tuple[int, _Keys, int]) -> Tuple[int, ...]:
+    """num_key_tokens and strides. expected: head_dim, the new tokens' keys, num_sequences."""
+    dim, own, sequences = expected
+    if (prefix + "k_rope" in views) != ("k_rope" in views):
+        says = "because" if "k_rope" in views else "only if"
+        raise ValueError(f"expected {prefix}k_rope {says} k_rope is given; give both or neither")
+    chunk = _check_keys(prefix, views, dim)
+    if (chunk.heads, chunk.head_dim_v) != (own.heads, own.head_dim_v):
+        raise ValueError(f"expected {prefix}k and {prefix}v with {own.heads} heads, of "
+                         f"{own.head_dim_v} elements in {prefix}v, as those of k and v, got "
+                         f"{chunk.heads} of {chunk.head_dim_v}")
+    _operands.check_ints(prefix + "cu_seqlens_k", views[prefix + "cu_seqlens_k"],
+                         (sequences + 1,), "[num_sequences + 1]")
+    return (chunk.tokens, *chunk.strides)

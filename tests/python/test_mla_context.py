@@ -41,6 +41,7 @@ class Chain(TestCase):
     def test_tuples_are_chunks(self):
         rope = chunk(rope=True)
         self.attends(operands(rope=True), [tuple(rope), rope], workspace=workspace(1 << 24))
+        self.attends(operands(), [chunk(), rope], workspace=workspace(1 << 24))
         self.attends(operands(), [tuple(chunk())[:3]], workspace=workspace(1 << 24))
 
     def test_no_chunks_need_no_workspace(self):
@@ -103,10 +104,8 @@ class Refuses(TestCase):
                   [good._replace(v=InterfaceTensor(399, 16, 128))])
         self.says(ValueError, "expected chunks[0].cu_seqlens_k of shape [num_sequences + 1] = [4], "
                   "got [5]", [chunk(s=4)])
-        self.says(ValueError, "expected chunks[0].k_rope only if k_rope is given",
-                  [chunk(rope=True)])
-        self.says(ValueError, "expected chunks[0].k_rope because k_rope is given", [good],
-                  operands(rope=True))
+        self.says(ValueError, "head_dim - 64] = [num_keys, num_kv_heads, 128], got [400, 16, 192]",
+                  [good._replace(k_rope=InterfaceTensor(400, 64))])
         self.says(TypeError, "expected chunks[0].k of dtype bfloat16, got float16",
                   [good._replace(k=InterfaceTensor(400, 16, 192, dtype="float16"))])
         self.says(TypeError, "expected chunks[1].cu_seqlens_k to be a CUDA tensor, got NoneType",

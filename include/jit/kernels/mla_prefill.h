@@ -60,7 +60,7 @@ typedef struct cubinet_mla_context_chunk {
   int64_t num_key_tokens;
   const void* k;
   const void* v;
-  const void* k_rope;          /* where that of the new tokens is given */
+  const void* k_rope;          /* optional, whatever the new tokens have */
   const int32_t* cu_seqlens_k; /* [num_sequences + 1] */
   int64_t k_token_stride;      /* in elements; 0: without gaps */
   int64_t k_head_stride;

@@ -147,9 +147,6 @@ def _check_out(out: _tensors.View, shape: Tuple[int, int, int], fp8: bool) -> Tu
 def _check_chunk(prefix: str, views: Views, expected: Tuple[int, _Keys, int]) -> Tuple[int, ...]:
     """num_key_tokens and strides. expected: head_dim, the new tokens' keys, num_sequences."""
     dim, own, sequences = expected
-    if (prefix + "k_rope" in views) != ("k_rope" in views):
-        says = "because" if "k_rope" in views else "only if"
-        raise ValueError(f"expected {prefix}k_rope {says} k_rope is given; give both or neither")
     chunk = _check_keys(prefix, views, dim)
     if (chunk.heads, chunk.head_dim_v) != (own.heads, own.head_dim_v):
         raise ValueError(f"expected {prefix}k and {prefix}v with {own.heads} heads, of "

@@ -81,8 +81,7 @@ def mla_prefill(q: Any, k: Any, v: Any, cu_seqlens_q: Any, cu_seqlens_k: Any = N
 
 class MlaContextChunk(NamedTuple):
     """Keys that come before the new tokens of every sequence, or a part of them; as the operands of
-    mla_prefill of these names, with strides of their own. k_rope is given exactly if the new
-    tokens' is."""
+    mla_prefill of these names, with strides of their own, and k_rope whatever the new tokens have."""
 
     k: Any
     v: Any

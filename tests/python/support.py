@@ -56,10 +56,13 @@ class FakeDriver:
     def launches(self):
         return self.library.fake_cuda_launch_count()
 
-    def last(self):
+    def launch(self, index):
         launch = Launch()
-        self.library.fake_cuda_last_launch(ctypes.byref(launch))
+        self.library.fake_cuda_launch(ctypes.c_size_t(index), ctypes.byref(launch))
         return launch
+
+    def last(self):
+        return self.launch(self.launches() - 1)
 
     def use(self, device):
         """Makes the primary context of a device current on this thread."""

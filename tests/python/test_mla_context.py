@@ -7,7 +7,7 @@ from cubinet.kernels import (MlaContextChunk, mla_prefill_with_context,
 from support import (CupyArray, DlpackTensor, InterfaceTensor, TestCase, TorchTensor, WithCupy,
                      WithTorch, driver)
 from support import Params as MergeParams
-from test_mla_prefill import f32, i32, operands
+from test_mla_prefill import Params, f32, heads, operands
 
 
 def chunk(kind=InterfaceTensor, m=400, h=16, rope=False, s=3, **more):
@@ -38,6 +38,27 @@ class Chain(TestCase):
                              (tensors["out"].address, lse.address, scale.address))
             self.assertEqual(params.num_tokens, 300)
 
+    def test_every_operand_of_every_chunk(self):
+        chunks = [chunk(m=400, rope=True), chunk(m=500)]
+        chunks[1] = chunks[1]._replace(k=InterfaceTensor(500, 16, 192, strides=(4096, 208, 1)),
+                                       v=InterfaceTensor(500, 16, 128, strides=(4112, 216, 1)))
+        before = driver.launches()
+        self.attends(operands(rope=True), chunks, workspace=workspace(1 << 24), causal=True)
+        launches = [driver.launch(index) for index in range(before, before + 5)]
+        found = [Params.from_buffer_copy(bytes(launch.params)) for launch in launches
+                 if launch.symbol.startswith(b"mla_prefill__")]
+        self.assertEqual(len(found), 3)
+        by_keys = {params.k[0]: params for params in found}
+        for given, strides, rope in ((chunks[0], ((2048, 128), (2048, 128)), True),
+                                     (chunks[1], ((4096, 208), (4112, 216)), False)):
+            params = by_keys[given.k.address]
+            count = given.k.shape[0]
+            self.assertEqual(heads(params.k), (given.k.address, count, *strides[0]))
+            self.assertEqual(heads(params.v), (given.v.address, count, *strides[1]))
+            self.assertEqual(params.cu_seqlens_k, given.cu_seqlens_k.address)
+            if rope:
+                self.assertEqual(params.k_rope[0], given.k_rope.address)
+
     def test_tuples_are_chunks(self):
         rope = chunk(rope=True)
         self.attends(operands(rope=True), [tuple(rope), rope], workspace=workspace(1 << 24))
@@ -52,9 +73,12 @@ class Chain(TestCase):
     def test_a_workspace_may_be_of_any_dtype(self):
         count = mla_prefill_workspace_bytes(300, 16, 1)
         self.attends(operands(), [chunk()], workspace=f32(2, (count + 7) // 8))
-        self.refused(ValueError, f"expected workspace of {count} bytes, got {count - 4}: [{count - 4}"
-                     "] uint8", mla_prefill_with_context, **operands(), chunks=[chunk()],
-                     workspace=workspace(count - 4))
+        less = count - 4
+        self.refused(ValueError, f"expected workspace of {count} bytes, got {less}: [{less}] uint8",
+                     mla_prefill_with_context, **operands(), chunks=[chunk()],
+                     workspace=workspace(less))
+        self.refused(ValueError, "expected workspace to be writable", mla_prefill_with_context,
+                     **operands(), chunks=[chunk()], workspace=workspace(count, readonly=True))
         self.refused(ValueError, "expected workspace to be contiguous", mla_prefill_with_context,
                      **operands(), chunks=[chunk()], workspace=workspace(count, strides=(2,)))
 
@@ -99,8 +123,9 @@ class Refuses(TestCase):
         good = chunk()
         self.says(ValueError, "expected chunks[1].k and chunks[1].v with 16 heads, of 128 elements "
                   "in chunks[1].v, as those of k and v, got 8 of 128", [good, chunk(h=8)])
-        self.says(ValueError, "expected chunks[0].v of shape [num_keys, num_kv_heads, head_dim_v] = "
-                  "[400, 16, head_dim_v], got [399, 16, 128]",
+        self.says(ValueError, "got 16 of 64", [good._replace(v=InterfaceTensor(400, 16, 64))])
+        self.says(ValueError, "expected chunks[0].v of shape [num_keys, num_kv_heads, head_dim_v] "
+                  "= [400, 16, head_dim_v], got [399, 16, 128]",
                   [good._replace(v=InterfaceTensor(399, 16, 128))])
         self.says(ValueError, "expected chunks[0].cu_seqlens_k of shape [num_sequences + 1] = [4], "
                   "got [5]", [chunk(s=4)])

@@ -4,6 +4,7 @@ import ctypes
 import math
 import unittest
 
+import cubinet
 from cubinet import _mla_prefill, _operands
 from cubinet.kernels import mla_prefill
 from support import (CupyArray, DlpackTensor, InterfaceTensor, TestCase, TorchTensor, WithCupy,
@@ -133,7 +134,8 @@ class HandsOn(TestCase):
 
     def test_scales_of_groups(self):
         tensors = operands(out="float8_e4m3fn")
-        for shape, strides, expected in (((300, 16), None, (16, 1)), ((300, 16), (1, 304), (1, 304)),
+        for shape, strides, expected in (((300, 16), None, (16, 1)),
+                                         ((300, 16), (1, 304), (1, 304)),
                                          ((300, 32), None, (32, 1))):
             scales = f32(*shape, strides=strides)
             params = self.attends(tensors, output_group_scales=scales,
@@ -142,13 +144,22 @@ class HandsOn(TestCase):
                               params.scale_group_stride), (scales.address, *expected))
 
     def test_what_the_kernel_is_chosen_by(self):
-        symbols = set()
-        for tensors, more in ((operands(), {}), (operands(), {"causal": False}),
-                              (operands(out="float16"), {}), (operands(d=128), {}),
-                              (operands(d=64, e=64), {})):
+        scale = {"output_scale": f32(1)}
+        groups = {"output_group_scales": f32(300, 32), "use_ue8m0_scales": True}
+        for tensors, more, constants in (
+                (operands(), {}, {}), (operands(), {"causal": False}, {"CAUSAL": False}),
+                (operands(out="float16"), {}, {"OUTPUT_TYPE": "f16"}),
+                (operands(out="float32"), {}, {"OUTPUT_TYPE": "f32"}),
+                (operands(out="uint8"), scale, {"USE_FP8_OUTPUT": True}),
+                (operands(out="uint8"), groups, {"USE_FP8_OUTPUT": True, "FP8_GROUP_SIZE": 64,
+                                                 "USE_UE8M0_SCALES": True}),
+                (operands(d=128, rope=True), {}, {"kHeadDim": 128, "kRopeDim": 64}),
+                (operands(d=64, e=64), {}, {"kHeadDim": 64, "kHeadDimV": 64}),
+                (operands(), {"programmatic_dependent": False},
+                 {"PROGRAMMATIC_DEPENDENT_LAUNCH": False})):
             self.attends(tensors, **more)
-            symbols.add(driver.last().symbol)
-        self.assertEqual(len(symbols), 5)
+            self.assertEqual(driver.last().symbol.decode(),
+                             cubinet.get_kernel("mla_prefill", constants).info.symbol, constants)
 
     def test_nothing_to_do_launches_nothing(self):
         before = driver.launches()
@@ -180,8 +191,8 @@ class Refuses(TestCase):
                   "num_kv_heads, 192], got [300, 16, 128]", {"k": tensor(300, 16, 128)})
         self.says(ValueError, "head_dim - 64] = [num_keys, num_kv_heads, 128], got [300, 16, 192]",
                   k_rope=tensor(300, 64))
-        self.says(ValueError, "expected v of shape [num_keys, num_kv_heads, head_dim_v] = [300, 16, "
-                  "head_dim_v], got [300, 8, 128]", {"v": tensor(300, 8, 128)})
+        self.says(ValueError, "expected v of shape [num_keys, num_kv_heads, head_dim_v] = [300, "
+                  "16, head_dim_v], got [300, 8, 128]", {"v": tensor(300, 8, 128)})
         self.says(ValueError, "expected k with one head at least, got shape [300, 0, 192]",
                   {"k": tensor(300, 0, 192), "v": tensor(300, 0, 128)})
         self.says(ValueError, "expected k_rope of shape [num_keys, 64] = [300, 64], also with a "
@@ -216,6 +227,8 @@ class Refuses(TestCase):
         self.says(TypeError, "expected work_counters of dtype int32, got uint8",
                   work_counters=tensor(2, dtype="uint8"))
         self.says(TypeError, "expected lse of dtype float32, got bfloat16", lse=tensor(16, 300))
+        self.says(TypeError, "expected k_rope of dtype bfloat16, got uint8",
+                  {"k": tensor(300, 16, 128)}, k_rope=tensor(300, 64, dtype="uint8"))
         fp8 = tensor(300, 16, 128, dtype="float8_e4m3fn")
         self.says(TypeError, "expected out of dtype bfloat16, float16 or float32, got "
                   "float8_e4m3fn; give output_scale for FP8 output", {"out": fp8})
@@ -271,10 +284,21 @@ class Refuses(TestCase):
         for scale in (0, 0.0, -1.0, math.nan, math.inf, 1e-60, 1e39):
             self.says(ValueError, "expected softmax_scale to be above 0 and a float32, got",
                       softmax_scale=scale)
-        for scale in (True, "0.1", DlpackTensor(1)):
+        there = DlpackTensor(1)  # on the device
+        there.__class__ = type("Number", (DlpackTensor,), {"__float__": lambda self: 0.1})
+        for scale in (True, "0.1", there):
             self.says(TypeError, "expected softmax_scale to be a float, got", softmax_scale=scale)
         self.says(ValueError, "num_workers is -1; expected", num_workers=-1)
         self.says(TypeError, "expected num_workers to be an int, got float", num_workers=1.0)
+
+    def test_what_was_right_once_is_checked_where_it_may_differ(self):
+        fp8 = {"out": InterfaceTensor(300, 16, 128, dtype="uint8"), "output_scale": f32(1)}
+        mla_prefill(**{**operands(), **fp8})
+        self.says(ValueError, "use_ue8m0_scales is for", fp8, use_ue8m0_scales=True)
+        # The same tensor under another name.
+        mla_prefill(**operands(n=300, m=200, s=1), cu_seqlens_k=i32(2))
+        self.refused(ValueError, "give cu_seqlens_k", mla_prefill, **operands(n=300, m=200, s=1),
+                     work_counters=i32(2))
 
     def test_gradients(self):
         with WithTorch():

@@ -8,7 +8,7 @@ using jit::testing::FakeState;
 
 extern "C" {
 
-// The newest launch. The strings and bytes of it are copied as far as there is room.
+// One launch. The strings and bytes of it are copied as far as there is room.
 struct FakeLaunchRow {
   char symbol[160];
   unsigned char params[1024];
@@ -30,25 +30,28 @@ __attribute__((visibility("default"))) int fake_cuda_calls(const char* call) {
   return FakeState::get().calls(call);
 }
 
-__attribute__((visibility("default"))) void fake_cuda_last_launch(FakeLaunchRow* row) {
+// The launch at `index`, the oldest first; zeros where there is none.
+__attribute__((visibility("default"))) void fake_cuda_launch(std::size_t index,
+                                                             FakeLaunchRow* row) {
   const auto launches = FakeState::get().launches();
   *row = {};
-  if (launches.empty()) return;
-  const jit::testing::FakeLaunch& last = launches.back();
-  last.symbol.copy(row->symbol, sizeof row->symbol - 1);
-  row->params_bytes = last.params.size();
-  std::memcpy(row->params, last.params.data(), std::min(last.params.size(), sizeof row->params));
-  row->stream = last.stream;
+  if (index >= launches.size()) return;
+  const jit::testing::FakeLaunch& launch = launches[index];
+  launch.symbol.copy(row->symbol, sizeof row->symbol - 1);
+  row->params_bytes = launch.params.size();
+  std::memcpy(row->params, launch.params.data(),
+              std::min(launch.params.size(), sizeof row->params));
+  row->stream = launch.stream;
   const auto set = [](std::uint32_t* to, const jit::Dim3& from) {
     to[0] = from.x;
     to[1] = from.y;
     to[2] = from.z;
   };
-  set(row->grid, last.grid);
-  set(row->block, last.block);
-  set(row->cluster, last.cluster);
-  row->smem_bytes = last.smem_bytes;
-  row->programmatic = last.programmatic ? 1 : 0;
-  row->device = last.device;
+  set(row->grid, launch.grid);
+  set(row->block, launch.block);
+  set(row->cluster, launch.cluster);
+  row->smem_bytes = launch.smem_bytes;
+  row->programmatic = launch.programmatic ? 1 : 0;
+  row->device = launch.device;
 }
 }

@@ -43,7 +43,7 @@ cubinet_mla_prefill_args some_args() {
   args.work_counters = at<std::uint32_t>(0xB'0000'0000);
   args.q_token_stride = 3584;
   args.q_head_stride = 208;
-  args.k_token_stride = 1024;
+  args.k_token_stride = 1152;
   args.k_head_stride = 256;
   args.v_token_stride = 1096;
   args.v_head_stride = 264;
@@ -60,6 +60,12 @@ Params params_of(const testing::FakeLaunch& launch) {
   REQUIRE(launch.params.size() == sizeof params);
   std::memcpy(static_cast<void*>(&params), launch.params.data(), sizeof params);
   return params;
+}
+
+testing::FakeLaunch last_launch(CScene& scene) {
+  const auto launches = scene.fake.launches();
+  REQUIRE_FALSE(launches.empty());
+  return launches.back();
 }
 
 cubinet_status attend(CScene& scene, const cubinet_mla_prefill_args& args) {
@@ -85,10 +91,10 @@ TEST_CASE("attention through C launches with every operand it was given") {
   CScene scene;
   const auto args = some_args();
   REQUIRE(attend(scene, args) == CUBINET_OK);
-  const auto launch = scene.fake.launches().back();
+  const auto launch = last_launch(scene);
   const Params params = params_of(launch);
   check_heads(params.q, 0x1'0000'0000, 1000, 3584, 208);
-  check_heads(params.k, 0x2'0000'0000, 1100, 1024, 256);
+  check_heads(params.k, 0x2'0000'0000, 1100, 1152, 256);
   check_heads(params.v, 0x3'0000'0000, 1100, 1096, 264);
   const FakeTensorMap rope = FakeTensorMap::read(&params.k_rope);
   CHECK(rope.address == 0x4'0000'0000);
@@ -120,7 +126,7 @@ TEST_CASE("attention with scales of groups through C hands those on") {
   args.output_scale_token_stride = 1;
   args.output_scale_group_stride = 1024;
   REQUIRE(attend(scene, args) == CUBINET_OK);
-  const Params params = params_of(scene.fake.launches().back());
+  const Params params = params_of(last_launch(scene));
   CHECK(params.group_scales == args.output_group_scales);
   CHECK(params.scale_token_stride == 1);
   CHECK(params.scale_group_stride == 1024);
@@ -139,7 +145,7 @@ TEST_CASE("a zero field of attention through C is its default") {
   args.cu_seqlens_q = at<std::int32_t>(0x5'0000'0000);
   args.output = at(0x7'0000'0000);
   REQUIRE(attend(scene, args) == CUBINET_OK);
-  const auto launch = scene.fake.launches().back();
+  const auto launch = last_launch(scene);
   const Params params = params_of(launch);
   check_heads(params.q, 0x1'0000'0000, 300, std::uint64_t{16} * 192, 192);
   check_heads(params.k, 0x2'0000'0000, 300, std::uint64_t{16} * 192, 192);
@@ -157,7 +163,7 @@ TEST_CASE("every constant of attention goes through C") {
   std::vector<std::string> symbols;
   const auto launches_another = [&](const cubinet_mla_prefill_args& args) {
     REQUIRE(attend(scene, args) == CUBINET_OK);
-    const auto launch = scene.fake.launches().back();
+    const auto launch = last_launch(scene);
     const bool is_new = std::find(symbols.begin(), symbols.end(), launch.symbol) == symbols.end();
     symbols.push_back(launch.symbol);
     return is_new;
@@ -175,7 +181,7 @@ TEST_CASE("every constant of attention goes through C") {
   CHECK(launches_another(args));
   args.in_order = 1;
   CHECK(launches_another(args));
-  CHECK_FALSE(scene.fake.launches().back().programmatic);
+  CHECK_FALSE(last_launch(scene).programmatic);
   args.head_dim = args.head_dim_v = 128;
   CHECK(launches_another(args));
   args.output_group_scales = at<float>(0xA'0000'0000);

@@ -82,9 +82,22 @@ run_gpu_tests() {
   say "$folder/tests/gpu_tests"
   local result=0
   "$folder/tests/gpu_tests" "${@:2}" || result=1
-  # The public grid through Python, unless only some tests were asked for.
+  # Through Python too, unless only some tests were asked for.
+  [ $# -gt 1 ] || run_python_prefill "$folder" || result=1
   [ $# -gt 1 ] || run_python_grid "$folder" || result=1
   return $result
+}
+
+run_python_prefill() {
+  local library=$1/lib/libcubinet.so result=0
+  if [ ! -e "$library" ]; then
+    say "NOT RUN: $library is missing; build or carry it for prefill attention through Python"
+    return 1
+  fi
+  say "tests/python/mla_prefill_device.py"
+  PYTHONPATH=$PWD/tools/python CUBINET_LIBRARY=$library CUBINET_CACHE_DIR=none \
+    python3 tests/python/mla_prefill_device.py || result=$?
+  [ $result = 0 ] || [ $result = 2 ]  # 2: it says why it was not run
 }
 
 run_python_grid() {

@@ -144,7 +144,7 @@ class HandsOn(TestCase):
                               params.scale_group_stride), (scales.address, *expected))
 
     def test_what_the_kernel_is_chosen_by(self):
-        scale = {"output_scale": f32(1)}
+        rows, scale = {"num_query_rows": 4800}, {"output_scale": f32(1)}
         groups = {"output_group_scales": f32(300, 32), "use_ue8m0_scales": True}
         for tensors, more, constants in (
                 (operands(), {}, {}), (operands(), {"causal": False}, {"CAUSAL": False}),
@@ -158,8 +158,8 @@ class HandsOn(TestCase):
                 (operands(), {"programmatic_dependent": False},
                  {"PROGRAMMATIC_DEPENDENT_LAUNCH": False})):
             self.attends(tensors, **more)
-            self.assertEqual(driver.last().symbol.decode(),
-                             cubinet.get_kernel("mla_prefill", constants).info.symbol, constants)
+            info = cubinet.get_kernel("mla_prefill", constants, rows).info
+            self.assertEqual(driver.last().symbol.decode(), info.symbol, constants)
 
     def test_nothing_to_do_launches_nothing(self):
         before = driver.launches()

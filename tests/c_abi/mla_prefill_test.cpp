@@ -1,7 +1,6 @@
 // The C front ends of mla_prefill and of its chain with context hand every operand on.
 #include "mla_prefill/params.h"
 
-#include <algorithm>
 #include <catch2/catch_approx.hpp>
 #include <cmath>
 #include <cstring>
@@ -27,8 +26,8 @@ T* at(std::uintptr_t address) {
 cubinet_mla_prefill_args some_args() {
   cubinet_mla_prefill_args args = cubinet_mla_prefill_args_init();
   args.num_sequences = 3;
-  args.num_query_tokens = 1000;
-  args.num_key_tokens = 1100;
+  args.num_query_tokens = 500;
+  args.num_key_tokens = 600;
   args.num_heads = 16;
   args.num_kv_heads = 4;
   args.q = at(0x1'0000'0000);
@@ -93,12 +92,12 @@ TEST_CASE("attention through C launches with every operand it was given") {
   REQUIRE(attend(scene, args) == CUBINET_OK);
   const auto launch = last_launch(scene);
   const Params params = params_of(launch);
-  check_heads(params.q, 0x1'0000'0000, 1000, 3584, 208);
-  check_heads(params.k, 0x2'0000'0000, 1100, 1152, 256);
-  check_heads(params.v, 0x3'0000'0000, 1100, 1096, 264);
+  check_heads(params.q, 0x1'0000'0000, 500, 3584, 208);
+  check_heads(params.k, 0x2'0000'0000, 600, 1152, 256);
+  check_heads(params.v, 0x3'0000'0000, 600, 1096, 264);
   const FakeTensorMap rope = FakeTensorMap::read(&params.k_rope);
   CHECK(rope.address == 0x4'0000'0000);
-  CHECK(rope.sizes[1] == 1100);
+  CHECK(rope.sizes[1] == 600);
   CHECK(rope.strides[0] == 576 * 2);
   CHECK(params.cu_seqlens_q == args.cu_seqlens_q);
   CHECK(params.cu_seqlens_k == args.cu_seqlens_k);
@@ -115,22 +114,6 @@ TEST_CASE("attention through C launches with every operand it was given") {
   CHECK(launch.grid.x == 60);
   CHECK(launch.stream == reinterpret_cast<Stream>(0x40));
   CHECK(launch.programmatic);
-}
-
-TEST_CASE("attention with scales of groups through C hands those on") {
-  CScene scene;
-  auto args = some_args();
-  args.output_scale = nullptr;
-  args.output_group_scales = at<float>(0xA'0000'0000);
-  args.output_group_size = 64;
-  args.output_scale_token_stride = 1;
-  args.output_scale_group_stride = 1024;
-  REQUIRE(attend(scene, args) == CUBINET_OK);
-  const Params params = params_of(last_launch(scene));
-  CHECK(params.group_scales == args.output_group_scales);
-  CHECK(params.scale_token_stride == 1);
-  CHECK(params.scale_group_stride == 1024);
-  CHECK(params.output_scale == nullptr);
 }
 
 TEST_CASE("a zero field of attention through C is its default") {
@@ -158,37 +141,52 @@ TEST_CASE("a zero field of attention through C is its default") {
   CHECK(launch.programmatic);
 }
 
+// The symbol of the kernel with these constants, for the rows of some_args.
+std::string symbol_of(CScene& scene, const std::vector<cubinet_constant>& constants) {
+  const cubinet_size rows{"num_query_rows", 500 * 16};
+  cubinet_request request = cubinet_request_init();
+  request.name = "mla_prefill";
+  request.constants = constants.data();
+  request.constant_count = constants.size();
+  request.sizes = &rows;
+  request.size_count = 1;
+  const cubinet_kernel* kernel = nullptr;
+  cubinet_kernel_info info = cubinet_kernel_info_init();
+  REQUIRE(cubinet_get_kernel(scene.runtime(), &request, &kernel) == CUBINET_OK);
+  REQUIRE(cubinet_kernel_describe(kernel, &info) == CUBINET_OK);
+  return info.symbol;
+}
+
 TEST_CASE("every constant of attention goes through C") {
   CScene scene;
-  std::vector<std::string> symbols;
-  const auto launches_another = [&](const cubinet_mla_prefill_args& args) {
-    REQUIRE(attend(scene, args) == CUBINET_OK);
-    const auto launch = last_launch(scene);
-    const bool is_new = std::find(symbols.begin(), symbols.end(), launch.symbol) == symbols.end();
-    symbols.push_back(launch.symbol);
-    return is_new;
-  };
   auto args = some_args();
-  args.output_scale = nullptr;
-  CHECK(launches_another(args));
-  args.output_type = CUBINET_BF16;  // the default
-  CHECK_FALSE(launches_another(args));
-  args.output_type = CUBINET_F16;
-  CHECK(launches_another(args));
-  args.output_type = CUBINET_F32;
-  CHECK(launches_another(args));
-  args.not_causal = 1;
-  CHECK(launches_another(args));
-  args.in_order = 1;
-  CHECK(launches_another(args));
-  CHECK_FALSE(last_launch(scene).programmatic);
   args.head_dim = args.head_dim_v = 128;
-  CHECK(launches_another(args));
+  args.output_scale = nullptr;
+  args.output_type = CUBINET_F16;
+  args.not_causal = 1;
+  args.in_order = 1;
+  REQUIRE(attend(scene, args) == CUBINET_OK);
+  CHECK_FALSE(last_launch(scene).programmatic);
+  std::vector<cubinet_constant> constants{cubinet_int("kHeadDim", 128), cubinet_int("kRopeDim", 64),
+                                          cubinet_bool("CAUSAL", false),
+                                          cubinet_bool("PROGRAMMATIC_DEPENDENT_LAUNCH", false)};
+  constants.push_back(cubinet_type("OUTPUT_TYPE", CUBINET_F16));
+  CHECK(last_launch(scene).symbol == symbol_of(scene, constants));
   args.output_group_scales = at<float>(0xA'0000'0000);
-  args.output_group_size = 128;
-  CHECK(launches_another(args));
+  args.output_group_size = 64;
+  args.output_scale_token_stride = 1;
+  args.output_scale_group_stride = 1024;
   args.use_ue8m0_scales = 1;
-  CHECK(launches_another(args));
+  REQUIRE(attend(scene, args) == CUBINET_OK);
+  constants.back() = cubinet_bool("USE_FP8_OUTPUT", true);
+  constants.push_back(cubinet_int("FP8_GROUP_SIZE", 64));
+  constants.push_back(cubinet_bool("USE_UE8M0_SCALES", true));
+  CHECK(last_launch(scene).symbol == symbol_of(scene, constants));
+  const Params params = params_of(last_launch(scene));
+  CHECK(params.group_scales == args.output_group_scales);
+  CHECK(params.scale_token_stride == 1);
+  CHECK(params.scale_group_stride == 1024);
+  CHECK(params.output_scale == nullptr);
 }
 
 TEST_CASE("attention through C is refused in the front end's words") {
@@ -241,7 +239,7 @@ std::vector<cubinet_mla_context_chunk> some_chunks() {
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     const std::uintptr_t base = 0x10'0000'0000 * (i + 1);
     const auto pad = static_cast<std::int64_t>(8 * i);
-    chunks[i].num_key_tokens = static_cast<std::int64_t>(500 + i);
+    chunks[i].num_key_tokens = static_cast<std::int64_t>(700 + i);
     chunks[i].k = at(base + 0x1'0000'0000);
     chunks[i].v = at(base + 0x2'0000'0000);
     chunks[i].k_rope = at(base + 0x3'0000'0000);

@@ -144,19 +144,17 @@ class HandsOn(TestCase):
                               params.scale_group_stride), (scales.address, *expected))
 
     def test_what_the_kernel_is_chosen_by(self):
-        rows, scale = {"num_query_rows": 4800}, {"output_scale": f32(1)}
+        rows = {"num_query_rows": 4800}
         groups = {"output_group_scales": f32(300, 32), "use_ue8m0_scales": True}
         for tensors, more, constants in (
-                (operands(), {}, {}), (operands(), {"causal": False}, {"CAUSAL": False}),
-                (operands(out="float16"), {}, {"OUTPUT_TYPE": "f16"}),
-                (operands(out="float32"), {}, {"OUTPUT_TYPE": "f32"}),
-                (operands(out="uint8"), scale, {"USE_FP8_OUTPUT": True}),
+                (operands(d=128, rope=True, out="float16"),
+                 {"causal": False, "programmatic_dependent": False},
+                 {"kHeadDim": 128, "kRopeDim": 64, "OUTPUT_TYPE": "f16", "CAUSAL": False,
+                  "PROGRAMMATIC_DEPENDENT_LAUNCH": False}),
+                (operands(d=64, e=64, out="float32"), {},
+                 {"kHeadDim": 64, "kHeadDimV": 64, "OUTPUT_TYPE": "f32"}),
                 (operands(out="uint8"), groups, {"USE_FP8_OUTPUT": True, "FP8_GROUP_SIZE": 64,
-                                                 "USE_UE8M0_SCALES": True}),
-                (operands(d=128, rope=True), {}, {"kHeadDim": 128, "kRopeDim": 64}),
-                (operands(d=64, e=64), {}, {"kHeadDim": 64, "kHeadDimV": 64}),
-                (operands(), {"programmatic_dependent": False},
-                 {"PROGRAMMATIC_DEPENDENT_LAUNCH": False})):
+                                                 "USE_UE8M0_SCALES": True})):
             self.attends(tensors, **more)
             info = cubinet.get_kernel("mla_prefill", constants, rows).info
             self.assertEqual(driver.last().symbol.decode(), info.symbol, constants)

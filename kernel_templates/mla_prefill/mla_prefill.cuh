@@ -152,9 +152,11 @@ struct Math {
     rows.template weigh<EXACT>(scores, params.softmax_scale_log2, correction);
   }
 
-  __device__ __forceinline__ void release_keys() {
+  // And the queries with the last keys: the next ones land while this item is finished.
+  __device__ __forceinline__ void release_keys(int tile) {
     release(memory.key_empty(keys.stage));
     keys.advance();
+    if (tile == 0) release(memory.query_empty());
   }
 
   __device__ __forceinline__ void release_values() {
@@ -187,7 +189,7 @@ struct Math {
       }
     }
     wgmma_keep_order(scores);
-    release_keys();
+    release_keys(tile);
     weigh<true>(scores, work, tile);
     attention::pack_weights(weights, scores);
   }
@@ -203,7 +205,7 @@ struct Math {
     pass_turn();
     wgmma_wait_group<1>();
     wgmma_keep_order(scores);
-    release_keys();
+    release_keys(tile);
     weigh<false>(scores, work, tile);
     attention::find_now(scores, memory.work());
     wgmma_wait_group<0>();
@@ -228,7 +230,6 @@ struct Math {
       step(work, tile, accumulate);
       accumulate = true;
     }
-    release(memory.query_empty());
     clear_values_if_short(work, 0);
     add_output(accumulate);
     wgmma_wait_group<0>();
@@ -238,12 +239,15 @@ struct Math {
 
   // ---- Items ----
 
-  __device__ __forceinline__ void store(const attention::Work& work) {
-    rows.finish();
-    float inverse_scale = 1.0f;
+  __device__ __forceinline__ float load_inverse_scale() const {
     if constexpr (Config::USE_FP8_OUTPUT && Config::FP8_GROUP_SIZE == 0) {
-      inverse_scale = reciprocal_ieee(load_float(params.output_scale, true));
+      return reciprocal_ieee(load_float(params.output_scale, true));
     }
+    return 1.0f;
+  }
+
+  __device__ __forceinline__ void store(const attention::Work& work, float inverse_scale) {
+    rows.finish();
     attention::RowResults results;
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
@@ -266,6 +270,7 @@ struct Math {
 
   __device__ __forceinline__ void attend_to_all() {
     if (Config::TAKE_TURNS && warpgroup == S::kMathWarpgroups - 1) pass_turn();
+    const float inverse_scale = load_inverse_scale();
 #pragma unroll 1
     for (;;) {
       mbarrier_wait_parity(memory.query_full(), query_parity);
@@ -280,7 +285,7 @@ struct Math {
       } else {
         attend(work);
       }
-      store(work);
+      store(work, inverse_scale);
     }
   }
 };

@@ -45,6 +45,11 @@ ContextCase ordinary_case() {
   return context;
 }
 
+void set_heads(ContextCase& context, std::int64_t heads) {
+  context.own.heads = context.own.kv_heads = heads;
+  for (MlaCase& chunk : context.chunks) chunk.heads = chunk.kv_heads = heads;
+}
+
 struct ContextInputs {
   MlaInputs own;
   std::vector<MlaInputs> chunks;
@@ -171,6 +176,7 @@ TEST_CASE("mla_prefill with context is one attention over all keys", "[mla_prefi
       set_output(context.own, output);
       context.own.rope_apart = rope_apart;
       context.own.counters = rope_apart;
+      if (rope_apart) set_heads(context, 16);  // many rows
       for (MlaCase& chunk : context.chunks) chunk.rope_apart = rope_apart;
       const ContextInputs inputs = make_inputs(context);
       const MlaOutcome outcome = run_context(context, inputs);

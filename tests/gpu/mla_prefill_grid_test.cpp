@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 
+#include "gpu/child_process.hpp"
 #include "gpu/mla_prefill_device.hpp"
 #include "gpu/mla_prefill_judge.hpp"
 #include "gpu/mla_prefill_plan.hpp"
@@ -71,9 +72,9 @@ std::string run_case(Runtime& runtime, const MlaCase& mla, MlaSummary& summary) 
   return verdict.wrong.empty() ? "" : mla.text() + ": " + verdict.wrong;
 }
 
-MlaCase smoke_case(std::optional<float> scale) {
+MlaCase smoke_case(std::int32_t tokens, std::optional<float> scale) {
   MlaCase mla;
-  mla.query_lengths = {512};
+  mla.query_lengths = {tokens};
   mla.scale = scale;
   mla.seed = run_seed();
   return mla;
@@ -81,25 +82,37 @@ MlaCase smoke_case(std::optional<float> scale) {
 
 }  // namespace
 
-TEST_CASE("mla_prefill of 512 tokens and 16 heads is right", "[mla_prefill][smoke]") {
-  for (const std::optional<float> scale : {std::optional<float>{}, std::optional<float>{0.005F}}) {
-    const MlaCase mla = smoke_case(scale);
-    const MlaInputs inputs = make_inputs(mla);
-    MlaJudging judging;
-    judging.threads = 0;
-    const MlaVerdict verdict = judge(mla, inputs, run_mla(mla_runtime(), mla, inputs), judging);
-    CAPTURE(mla.text());
-    CHECK(verdict.wrong == "");
-    fmt::print("  {}: {}\n", mla.text(), verdict.check.text());
+// 512 tokens of 16 heads are few rows, 1024 many.
+TEST_CASE("mla_prefill of one sequence and 16 heads is right", "[mla_prefill][smoke]") {
+  for (const std::int32_t tokens : {512, 1024}) {
+    for (const std::optional<float> scale :
+         {std::optional<float>{}, std::optional<float>{0.005F}}) {
+      const MlaCase mla = smoke_case(tokens, scale);
+      const MlaInputs inputs = make_inputs(mla);
+      MlaJudging judging;
+      judging.threads = 0;
+      const MlaVerdict verdict = judge(mla, inputs, run_mla(mla_runtime(), mla, inputs), judging);
+      CAPTURE(mla.text());
+      CHECK(verdict.wrong == "");
+      fmt::print("  {}: {}\n", mla.text(), verdict.check.text());
+    }
   }
 }
 
 TEST_CASE("child: precompile a share of the plan of mla_prefill", "[.child]") {
-  std::vector<std::vector<Constant>> kernels;
+  const auto share = std::stoul(required_variable("CUBINET_TEST_SHARE"));
+  const auto shares = std::stoul(required_variable("CUBINET_TEST_SHARES"));
+  Runtime runtime(options_for(child_cache()));
+  std::size_t index = 0;
   for (const MlaSignature& signature : signatures_of(plan_mla_cases(child_seed()))) {
-    kernels.push_back(constants_of(signature));
+    if (index++ % shares != share) continue;
+    const std::vector<Constant> constants = constants_of(signature);
+    const auto report =
+        runtime.precompile("mla_prefill", std::span<const Constant>(constants),
+                           Sizes{{"num_query_rows", signature.rows_in_bucket}}, "sm_90a");
+    CAPTURE(report.signature);
+    CHECK(report.spill_bytes == 0);
   }
-  compile_share("mla_prefill", kernels);
 }
 
 TEST_CASE("mla_prefill is right over the strict grid", "[mla_prefill][grid]") {

@@ -8,6 +8,7 @@ namespace jit::test {
 namespace {
 
 constexpr int kCasesPerKernel = 3;
+constexpr std::int64_t kMostOfFewRows = 8448;  // as in the manifest
 constexpr std::int64_t kMaxScores = 3'000'000;
 
 using Engine = std::mt19937_64;
@@ -150,9 +151,16 @@ MlaCase case_of(const Heads& heads, const Output& output, bool causal, Engine& e
 }  // namespace
 
 MlaSignature signature_of(const MlaCase& mla) {
-  return {
-      mla.head_dim, mla.head_dim_v, mla.rope_apart, mla.causal,      mla.fp8() ? bf16 : mla.type,
-      mla.fp8(),    mla.group,      mla.ue8m0,      mla.programmatic};
+  return {mla.head_dim,
+          mla.head_dim_v,
+          mla.rope_apart,
+          mla.causal,
+          mla.fp8() ? bf16 : mla.type,
+          mla.fp8(),
+          mla.group,
+          mla.ue8m0,
+          mla.programmatic,
+          mla.query_tokens() * mla.heads <= kMostOfFewRows ? 1 : kMostOfFewRows + 1};
 }
 
 std::vector<Constant> constants_of(const MlaSignature& signature) {

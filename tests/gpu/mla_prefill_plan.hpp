@@ -17,6 +17,7 @@ struct MlaSignature {
   bool fp8;
   std::int64_t group;
   bool ue8m0, programmatic;
+  std::int64_t rows_in_bucket;  // query tokens times heads; stands for its bucket
 
   auto operator<=>(const MlaSignature&) const = default;
 };

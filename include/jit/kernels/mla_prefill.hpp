@@ -121,8 +121,8 @@ struct MlaContextChunk {
 
 // Bytes of workspace for mla_prefill_with_context with these operands; 0 without chunks.
 //
-// Errors: kInvalidArgument for shapes that mla_prefill refuses; pointers are not looked at, but for
-//         whether there are scales.
+// Errors: kInvalidArgument for shapes that mla_prefill refuses. Of pointers it only counts whether
+//         they are given.
 JIT_EXPORT std::int64_t mla_prefill_workspace_bytes(const MlaPrefillArgs& args,
                                                     std::int64_t num_chunks);
 

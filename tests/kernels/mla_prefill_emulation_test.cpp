@@ -271,26 +271,29 @@ void check_always(const Case& given) {
 TEST_CASE("mla_prefill's text gives what attention is, whenever copies and products happen",
           "[kernels][emulation]") {
   check_always<Mla>({{300, 5}, {300, 5}, 2, 1, 2, true});
-  check_always<Mla>({{128, 64}, {130, 449}, 1, 1, 1, true, 8.0F});
+  check_always<Mla>({{100, 64}, {102, 449}, 1, 1, 1, true, 8.0F});
   check_always<Turns>({{257, 128}, {257, 128}, 1, 1, 1, false});
   check_always<Rope>({{130, 1, 100}, {130, 1, 290}, 2, 2, 2, true});
-  check_always<Context>({{70, 9, 140}, {230, 0, 112}, 2, 1, 3, false, 8.0F});
+  check_always<Context>({{70, 9, 140}, {230, 0, 112}, 2, 1, 3, false, 64.0F});
   check_always<Small>({{1, 0, 63, 200}, {1, 7, 190, 200}, 4, 2, 3, true});
   check_always<Wide>({{200, 60}, {150, 420}, 1, 1, 1, true});
 }
 
 TEST_CASE("mla_prefill's text keeps sequences apart", "[kernels][emulation]") {
   std::mt19937_64 random(Catch::getSeed());
-  const Case given{{70, 30, 20}, {70, 30, 20}, 1, 1, 1, true};
+  const Case given{{70, 100, 20}, {70, 100, 20}, 1, 1, 1, true};
+  std::mt19937_64 same = random;
+  Launch<Mla> clean(given, same);
+  REQUIRE_NOTHROW(clean.run({}));
   for (const std::size_t poisoned : {std::size_t{0}, std::size_t{1}, std::size_t{2}}) {
-    std::mt19937_64 same = random;
-    Launch<Mla> clean(given, random);
-    Launch<Mla> launch(given, same);
-    launch.poison(poisoned);
-    REQUIRE_NOTHROW(clean.run({}));
-    REQUIRE_NOTHROW(launch.run({}));
-    CAPTURE(poisoned);
-    CHECK(rows_amiss(given, poisoned, clean, launch) == 0);
+    for (const bool late : {false, true}) {
+      same = random;
+      Launch<Mla> launch(given, same);
+      launch.poison(poisoned);
+      REQUIRE_NOTHROW(launch.run({late, late}));
+      CAPTURE(poisoned, late);
+      CHECK(rows_amiss(given, poisoned, clean, launch) == 0);
+    }
   }
 }
 

@@ -69,6 +69,9 @@ class Machine {
       }
       return is_over;
     });
+    // Warpgroups are apart, now the one and now the other ahead.
+    const unsigned turn = own().waits++ * 5 + threadIdx.x / kGroup * 3;
+    for (unsigned i = 0; i < turn % 13; ++i) Block::current()->yield();
   }
   // A copy of so many bytes that `barrier` waits for.
   void load(const void* barrier, unsigned bytes, const std::function<void()>& copy) {
@@ -109,6 +112,8 @@ class Machine {
   }
   void wait_for_products(std::size_t pending) {
     const unsigned first = threadIdx.x / kGroup * kGroup;
+    // Meanwhile the others do what they take for allowed.
+    for (int i = 0; timing_.late_products && i < kPatience; ++i) Block::current()->yield();
     Named& at = warpgroups_.at(threadIdx.x / kGroup);
     const unsigned generation = at.generation;
     if (++at.count == kGroup) {
@@ -124,6 +129,7 @@ class Machine {
  private:
   static constexpr unsigned kGroup = 128;
   static constexpr unsigned kMostWaits = 20'000;
+  static constexpr int kPatience = 4;
 
   struct Barrier {
     unsigned count = 0;
@@ -138,6 +144,7 @@ class Machine {
     unsigned generation = 0;
   };
   struct Thread {
+    unsigned waits = 0;
     std::vector<Product> open;
     std::deque<std::vector<Product>> groups;
   };

@@ -15,10 +15,11 @@ set(CUBINET_TESTS_KERNELS
   mla_prefill_context_refusal_test.cpp
   mla_prefill_context_test.cpp
   mla_prefill_emulation_test.cpp
+  mla_prefill_fault.cpp
   mla_prefill_launch_test.cpp
-  mla_prefill_refusal_test.cpp
   mla_prefill_model.cpp
   mla_prefill_model_test.cpp
+  mla_prefill_refusal_test.cpp
   mla_prefill_tuning_test.cpp
   mla_prefill_warm_up_test.cpp
   mqa_judge_test.cpp

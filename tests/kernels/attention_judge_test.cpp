@@ -256,6 +256,42 @@ TEST_CASE("a shifted row, one of another head and a NaN are found", "[kernels][a
   }
 }
 
+// The first element of a row that lies well within what every format holds.
+std::size_t usual_element(const reference::AttentionReference& exact, std::size_t row) {
+  std::size_t i = row * 128;
+  while (std::fabs(exact.output[i]) < 0.05 || std::fabs(exact.output[i]) > 0.25) ++i;
+  return i;
+}
+
+TEST_CASE("one element beyond its bound and a row that is off as a whole are found",
+          "[kernels][attention]") {
+  const AttentionTrial trial(usual_shape(), fresh_seed());
+  const std::vector<reference::AttentionRow> rows{{110, 3}, {170, 1}};
+  const auto exact = reference::compute_attention(trial.problem(), {rows});
+  const AttentionResult right = trial.attend();
+  for (const AttentionFormat& format : formats()) {
+    if (format.scale == 10.0F) continue;
+    CAPTURE(name_of(format.type), format.scale, format.group);
+    AttentionWriting writing(trial, exact, format);
+    AttentionResult wrong = right;
+    const std::size_t i = usual_element(exact, 0);
+    double& element = wrong.output[(110 * 4 + 3) * 128 + i % 128];
+    const bool codes = format.type == DType::kE4M3;
+    element += 1.5 * 0x1p-8 * exact.magnitude[i] + (codes ? 0.2 : 0.02) * std::fabs(element);
+    writing.write(wrong);
+    CHECK(writing.check().wrong == 1);
+    CHECK(writing.check().first_failure.find("token 110, head 3: element ") == 0);
+    wrong = right;
+    for (std::size_t d = 0; d < 128; ++d) {
+      wrong.output[(170 * 4 + 1) * 128 + d] *= codes ? 1.08 : 1.015;
+    }
+    writing.write(wrong);
+    // The scales of groups go along.
+    if (format.group == 0) CHECK(writing.check().wrong_rows == 1);
+    if (format.group != 0) CHECK_FALSE(writing.check().passed());
+  }
+}
+
 TEST_CASE("rows of one key are judged bit by bit, rows of none are 0", "[kernels][attention]") {
   const AttentionTrial trial(usual_shape(), fresh_seed());
   const auto exact = reference::compute_attention(trial.problem());

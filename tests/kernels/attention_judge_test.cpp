@@ -263,10 +263,22 @@ std::size_t usual_element(const reference::AttentionReference& exact, std::size_
   return i;
 }
 
+// The row of many keys that none of them decides: what it is off by is little beside sum p|v|.
+reference::AttentionRow widest_row(const AttentionTrial& trial) {
+  std::vector<reference::AttentionRow> rows;
+  for (std::int64_t token = 150; token < 172; ++token) {
+    for (std::int64_t head = 0; head < 4; ++head) rows.push_back({token, head});
+  }
+  const auto exact = reference::compute_attention(trial.problem(), {rows});
+  return rows[static_cast<std::size_t>(std::min_element(exact.spread.begin(), exact.spread.end()) -
+                                       exact.spread.begin())];
+}
+
 TEST_CASE("one element beyond its bound and a row that is off as a whole are found",
           "[kernels][attention]") {
   const AttentionTrial trial(usual_shape(), fresh_seed());
-  const std::vector<reference::AttentionRow> rows{{110, 3}, {170, 1}};
+  const reference::AttentionRow wide = widest_row(trial);
+  const std::vector<reference::AttentionRow> rows{{110, 3}, wide};
   const auto exact = reference::compute_attention(trial.problem(), {rows});
   const AttentionResult right = trial.attend();
   for (const AttentionFormat& format : formats()) {
@@ -283,7 +295,8 @@ TEST_CASE("one element beyond its bound and a row that is off as a whole are fou
     CHECK(writing.check().first_failure.find("token 110, head 3: element ") == 0);
     wrong = right;
     for (std::size_t d = 0; d < 128; ++d) {
-      wrong.output[(170 * 4 + 1) * 128 + d] *= codes ? 1.08 : 1.015;
+      wrong.output[static_cast<std::size_t>(wide.token * 4 + wide.head) * 128 + d] *=
+          codes ? 1.08 : 1.015;
     }
     writing.write(wrong);
     // The scales of groups go along.
@@ -395,12 +408,36 @@ TEST_CASE("wrong scales of groups are found", "[kernels][attention]") {
     writing = clean;
     std::swap(writing.scale({3, 1}, 0), writing.scale({300, 1}, 0));
     CHECK(writing.check().wrong_scales == 2);
+    // A group's largest code and, with it, that the group has one.
+    writing = clean;
+    if (!ue8m0) {
+      writing.change_largest_codes({200, 1}, 64);
+      CHECK(writing.check().wrong >= 2);
+    }
     // All scales a little too large, codes that go with them.
     AttentionFormat larger{DType::kE4M3, 0, 64, ue8m0};
     larger.scale_factor = ue8m0 ? 2.0 : 1.006;
     writing.rewrite(right, larger);
     CHECK_FALSE(writing.check().passed());
   }
+}
+
+TEST_CASE("scales of groups that are all a little too large are found", "[kernels][attention]") {
+  const AttentionTrial trial(usual_shape(), fresh_seed());
+  std::vector<reference::AttentionRow> rows;
+  for (std::int64_t token = 90; token < 172; ++token) {
+    for (std::int64_t head = 0; head < 4; ++head) rows.push_back({token, head});
+  }
+  const auto exact = reference::compute_attention(trial.problem(), {rows});
+  AttentionWriting writing(trial, exact, {DType::kE4M3, 0, 64});
+  AttentionFormat larger{DType::kE4M3, 0, 64};
+  larger.scale_factor = 1.0035;
+  writing.rewrite(trial.attend(), larger);
+  const AttentionCheck check = writing.check();
+  CAPTURE(check.text());
+  CHECK_FALSE(check.passed());
+  if (check.wrong_scales != 0) return;
+  CHECK(check.first_failure.find("rms error of the groups' scales") != std::string::npos);
 }
 
 // ---- Parts ----

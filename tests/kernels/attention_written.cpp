@@ -154,6 +154,13 @@ void AttentionWriting::change_code(const AttentionRow& row, std::int64_t i) {
   low = static_cast<std::uint8_t>((low & 0x7FU) == 0x7EU ? low - 1U : low ^ 1U);
 }
 
+void AttentionWriting::change_largest_codes(const AttentionRow& row, std::int64_t group) {
+  for (std::int64_t i = 0; i < group; ++i) {
+    std::uint8_t& code = output_[index(row, i)];
+    if ((code & 0x7FU) == 0x7EU) --code;
+  }
+}
+
 void AttentionWriting::double_unquantised(std::int64_t token, std::int64_t head) {
   for (std::int64_t i = 0; i < trial_->shape().dim_v; ++i) {
     const std::size_t at = index({token, head}, i);

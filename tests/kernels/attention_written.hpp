@@ -40,6 +40,8 @@ class AttentionWriting {
   void touch(const reference::AttentionRow& row, std::int64_t i);
   // To a neighbouring value that is no NaN.
   void change_code(const reference::AttentionRow& row, std::int64_t i);
+  // Codes of +-448 in the row's first group, to the next smaller one.
+  void change_largest_codes(const reference::AttentionRow& row, std::int64_t group);
   void double_unquantised(std::int64_t token, std::int64_t head);
   void forget_lse() { has_lse_ = false; }
   void forget_lse(const reference::AttentionRow& row);

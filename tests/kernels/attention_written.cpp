@@ -171,6 +171,18 @@ void AttentionWriting::double_unquantised(std::int64_t token, std::int64_t head)
 
 void AttentionWriting::forget_lse(const AttentionRow& row) { lse(row) = kPoison; }
 
+// ---- What is written ----
+
+AttentionShape usual_attention_shape() {
+  return {{1, 40, 129, 0, 140, 6}, {1, 40, 129, 0, 140, 2}};
+}
+
+std::vector<AttentionFormat> attention_formats() {
+  return {{DType::kBF16},        {DType::kF16},         {DType::kF32},
+          {DType::kE4M3, 0.1F},  {DType::kE4M3, 1e-3F}, {DType::kE4M3, 0.125F},
+          {DType::kE4M3, 10.0F}, {DType::kE4M3, 0, 64}, {DType::kE4M3, 0, 128, true}};
+}
+
 // ---- Parts ----
 
 AttentionResult joined_in_parts(const AttentionTrial& trial, std::int64_t chunks) {

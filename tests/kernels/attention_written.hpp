@@ -69,6 +69,11 @@ class AttentionWriting {
   std::vector<float> scales_;
 };
 
+// Queries 0 to 3 of the last sequence see no key, query 4 and the first of the others one.
+AttentionShape usual_attention_shape();
+// Every type and kind of scale.
+std::vector<AttentionFormat> attention_formats();
+
 // Attention to `chunks` parts of what comes before the queries and to the rest, each rounded to
 // bf16, joined one after the other.
 AttentionResult joined_in_parts(const AttentionTrial& trial, std::int64_t chunks);

@@ -1,5 +1,6 @@
 set(CUBINET_TESTS_KERNELS
   attention_epilogue_test.cpp
+  attention_judge_slips_test.cpp
   attention_judge_test.cpp
   attention_reference_test.cpp
   attention_trial.cpp

@@ -13,6 +13,8 @@ const char* name_of(MlaFault fault) {
     case MlaFault::kValuesNotCleared: return "values not cleared";
     case MlaFault::kLengthsOfQueries: return "lengths of queries";
     case MlaFault::kFirstTileSkipped: return "first tile skipped";
+    case MlaFault::kKeyAfterHalfTile: return "key after half tile";
+    case MlaFault::kKeyAfterTile: return "key after tile";
     case MlaFault::kTileTwice: return "tile twice";
     case MlaFault::kKeyHeadByRemainder: return "key head by remainder";
     case MlaFault::kRopeMissing: return "rope missing";

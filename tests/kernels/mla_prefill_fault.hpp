@@ -16,6 +16,8 @@ enum class MlaFault : std::uint8_t {
   kValuesNotCleared,     // those beyond the last key, times 0
   kLengthsOfQueries,     // for keys too
   kFirstTileSkipped,     // of three and more
+  kKeyAfterHalfTile,     // the only one of its half is not seen
+  kKeyAfterTile,         // the only one of its tile is not seen
   kTileTwice,            // the keys and values of the tile before instead of the second one's
   kKeyHeadByRemainder,
   kRopeMissing,

@@ -142,12 +142,17 @@ class Model {
 
   // Keys that a row sees.
   std::int64_t limit_of(const Sequence& sequence, std::int64_t row) const {
-    if (!mla_.causal || is(MlaFault::kNoMask)) return sequence.keys;
-    std::int64_t limit = row + 1;
-    if (!is(MlaFault::kMaskFromTheTop)) limit += sequence.keys - sequence.queries;
-    if (is(MlaFault::kSeesOneMore)) ++limit;
-    if (is(MlaFault::kSeesOneLess) && limit > 1) --limit;
-    return std::clamp<std::int64_t>(limit, 0, sequence.keys);
+    std::int64_t limit = sequence.keys;
+    if (mla_.causal && !is(MlaFault::kNoMask)) {
+      limit = row + 1;
+      if (!is(MlaFault::kMaskFromTheTop)) limit += sequence.keys - sequence.queries;
+      if (is(MlaFault::kSeesOneMore)) ++limit;
+      if (is(MlaFault::kSeesOneLess) && limit > 1) --limit;
+      limit = std::clamp<std::int64_t>(limit, 0, sequence.keys);
+    }
+    if (is(MlaFault::kKeyAfterHalfTile) && limit % kBlockN == kBlockN / 2 + 1) --limit;
+    if (is(MlaFault::kKeyAfterTile) && limit > kBlockN && limit % kBlockN == 1) --limit;
+    return limit;
   }
 
   Row row_of(const Sequence& sequence, std::int64_t row, std::int64_t head) const {

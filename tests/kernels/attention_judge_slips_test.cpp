@@ -138,6 +138,10 @@ TEST_CASE("wrong scales of groups are found", "[kernels][attention]") {
     larger.scale_factor = ue8m0 ? 2.0 : 1.006;
     writing.rewrite(right, larger);
     CHECK_FALSE(writing.check().passed());
+    // No power of two, even where its neighbours are both right.
+    larger.scale_factor = 1.5;
+    writing.rewrite(right, larger);
+    CHECK(writing.check().wrong_scales == writing.check().scales);
   }
 }
 

@@ -71,6 +71,34 @@ TEST_CASE("some rows are judged alone, and of the others whether they were writt
   }
 }
 
+TEST_CASE("the limits of the judge are those of its rules", "[kernels][attention]") {
+  const AttentionTrial trial({{90, 130}}, fresh_seed());
+  const auto exact = reference::compute_attention(trial.problem());
+  const AttentionResult right = trial.attend();
+  const auto failure = [&](const AttentionFormat& format, auto change) {
+    AttentionWriting writing(trial, exact, format);
+    writing.write(right);
+    AttentionCheckOptions options;
+    change(options.rules);
+    return writing.check(options).first_failure;
+  };
+  const auto found = [](const std::string& text, const char* part) {
+    return text.find(part) != std::string::npos;
+  };
+  const AttentionFormat f32{DType::kF32};
+  const AttentionFormat e4m3{DType::kE4M3, 0.1F};
+  CHECK(failure(f32, [](auto&) {}) == "");
+  CHECK(found(failure(f32, [](auto& rules) { rules.eager = 0.05; }), "beside eager code's"));
+  CHECK(found(failure(f32, [](auto& rules) { rules.rms = 1e-3; }), "relative rms error is"));
+  CHECK(found(failure(f32, [](auto& rules) { rules.row_rms = 3e-4; }), "the row is off by"));
+  CHECK(found(failure(f32, [](auto& rules) { rules.weight_error = 2e-4; }), "element"));
+  CHECK(found(failure(f32, [](auto& rules) { rules.lse_absolute = rules.lse_relative = 0; }),
+              "the LSE is"));
+  CHECK(found(failure(e4m3, [](auto& rules) { rules.identical = 0.99; }), "identical codes"));
+  CHECK(found(failure(e4m3, [](auto& rules) { rules.identical_unquantised = 0.997; }),
+              "the unquantised output's"));
+}
+
 // ---- One scale for all ----
 
 TEST_CASE("a scale off by one unit in the last place is found by rows of one key",

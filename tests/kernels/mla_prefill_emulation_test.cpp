@@ -272,6 +272,8 @@ TEST_CASE("mla_prefill's text gives what attention is, whenever copies and produ
           "[kernels][emulation]") {
   check_always<Mla>({{300, 5}, {300, 5}, 2, 1, 2, true});
   check_always<Mla>({{100, 64}, {102, 449}, 1, 1, 1, true, 8.0F});
+  // The last row of a warpgroup sees one key more than half a tile.
+  check_always<Mla>({{130, 64}, {131, 65}, 1, 1, 1, true});
   check_always<Turns>({{257, 128}, {257, 128}, 1, 1, 1, false});
   check_always<Rope>({{130, 1, 100}, {130, 1, 290}, 2, 2, 2, true});
   check_always<Context>({{70, 9, 140}, {230, 0, 112}, 2, 1, 3, false, 64.0F});

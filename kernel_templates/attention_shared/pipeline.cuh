@@ -50,9 +50,11 @@ struct Memory {
   __device__ __forceinline__ Work* work() const {
     return reinterpret_cast<Work*>(values(kTile.stages));
   }
-  // Work as the math warps take it: the same in all lanes, and known to be.
+  // Work as the math warps take it: the same in all lanes, and known to be. One lane reads it, the
+  // first, which gives it back as well.
   __device__ __forceinline__ Work read_work() const {
-    const Work shared = *work();
+    Work shared{};
+    if (threadIdx.x % 32 == 0) shared = *work();
     return {warp_uniform(shared.tiles),    warp_uniform(shared.whole_tiles),
             warp_uniform(shared.row),      warp_uniform(shared.rows),
             warp_uniform(shared.head),     warp_uniform(shared.keys),

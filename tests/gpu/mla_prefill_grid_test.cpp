@@ -82,9 +82,9 @@ MlaCase smoke_case(std::int32_t tokens, std::optional<float> scale) {
 
 }  // namespace
 
-// 512 tokens of 16 heads are few rows, 1024 many.
+// 512 tokens of 16 heads are few rows, 1100 many.
 TEST_CASE("mla_prefill of one sequence and 16 heads is right", "[mla_prefill][smoke]") {
-  for (const std::int32_t tokens : {512, 1024}) {
+  for (const std::int32_t tokens : {512, 1100}) {
     for (const std::optional<float> scale :
          {std::optional<float>{}, std::optional<float>{0.005F}}) {
       const MlaCase mla = smoke_case(tokens, scale);

@@ -8,7 +8,7 @@ namespace jit::test {
 namespace {
 
 constexpr int kCasesPerKernel = 3;
-constexpr std::int64_t kMostOfFewRows = 8448;  // as in the manifest
+constexpr std::int64_t kMostOfFewRows = 16896;  // as in the manifest
 constexpr std::int64_t kMaxScores = 3'000'000;
 
 using Engine = std::mt19937_64;
@@ -107,11 +107,13 @@ void draw_heads(MlaCase& mla, Engine& engine) {
   } while (mla.heads % mla.kv_heads != 0);
 }
 
-void draw_rest(MlaCase& mla, Engine& engine) {
+void draw_rest(MlaCase& mla, std::int64_t fewest_rows, Engine& engine) {
+  std::int64_t rows = 0;
   do {
     draw_lengths(mla, engine);
     draw_heads(mla, engine);
-  } while (mla.scores() > kMaxScores || mla.query_tokens() * mla.heads > 100'000);
+    rows = mla.query_tokens() * mla.heads;
+  } while (mla.scores() > kMaxScores || rows < fewest_rows || rows > 100'000);
   mla.outside = one_of(std::array{0, 0, 3, 130}, engine);
   mla.has_lse = engine() % 4 != 0;
   mla.counters = engine() % 2 == 0;
@@ -131,9 +133,10 @@ bool fits(const Heads& heads, const Output& output) {
   return output.group == 0 || heads.dim_v % output.group == 0;
 }
 
-MlaCase case_of(const Heads& heads, const Output& output, bool causal, Engine& engine) {
+// Of the cases of a kernel's constants, one for either mask has many rows.
+MlaCase case_of(const Heads& heads, const Output& output, int number, Engine& engine) {
   MlaCase mla;
-  mla.causal = causal;
+  mla.causal = number % 2 == 0;
   mla.head_dim = heads.dim;
   mla.head_dim_v = heads.dim_v;
   mla.rope_apart = heads.rope_apart;
@@ -143,7 +146,7 @@ MlaCase case_of(const Heads& heads, const Output& output, bool causal, Engine& e
   }
   mla.group = output.group;
   mla.ue8m0 = output.ue8m0;
-  draw_rest(mla, engine);
+  draw_rest(mla, number < 2 ? kMostOfFewRows + 1 : 0, engine);
   if (mla.group == 0) mla.scale_layout = ScaleLayout::kRowMajor;
   return mla;
 }
@@ -201,7 +204,7 @@ std::vector<MlaCase> plan_mla_cases(std::uint64_t seed) {
     for (const Output& output : kOutputs) {
       if (!fits(heads, output)) continue;
       for (int i = 0; i < 2 * kCasesPerKernel; ++i) {
-        cases.push_back(case_of(heads, output, i % 2 == 0, engine));
+        cases.push_back(case_of(heads, output, i, engine));
       }
     }
   }

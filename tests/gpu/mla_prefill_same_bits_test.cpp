@@ -15,7 +15,7 @@ namespace {
 constexpr std::uint16_t kNaN = 0x7FFF;
 
 // 1011 tokens: many rows, or with 3 heads few.
-MlaCase ragged_case(std::int64_t heads = 9) {
+MlaCase ragged_case(std::int64_t heads = 17) {
   MlaCase mla;
   mla.query_lengths = {300, 0, 129, 64, 517, 1};
   mla.heads = mla.kv_heads = heads;
@@ -23,7 +23,7 @@ MlaCase ragged_case(std::int64_t heads = 9) {
   return mla;
 }
 
-std::vector<MlaCase> cases_of_all_outputs(std::int64_t heads = 9) {
+std::vector<MlaCase> cases_of_all_outputs(std::int64_t heads = 17) {
   std::vector<MlaCase> cases(8, ragged_case(heads));
   cases[1].type = f16;
   cases[2].type = f32;
@@ -57,7 +57,7 @@ void check_repetition(const MlaCase& mla) {
 
 TEST_CASE("neither repetition, workers nor counters change a bit of mla_prefill",
           "[mla_prefill][bits]") {
-  for (const std::int64_t heads : {9, 3}) {
+  for (const std::int64_t heads : {17, 3}) {
     for (const MlaCase& mla : cases_of_all_outputs(heads)) check_repetition(mla);
   }
 }
@@ -67,7 +67,7 @@ TEST_CASE("neither repetition, workers nor counters change a bit of mla_prefill"
 TEST_CASE("all outputs of mla_prefill are one fp32 result, rounded once, and one LSE",
           "[mla_prefill][bits]") {
   for (const bool causal : {true, false}) {
-    std::vector<MlaCase> cases = cases_of_all_outputs(causal ? 9 : 3);
+    std::vector<MlaCase> cases = cases_of_all_outputs(causal ? 17 : 3);
     for (MlaCase& mla : cases) mla.causal = causal;
     const MlaInputs inputs = make_inputs(cases[2]);
     const MlaBits exact = bits_of(mla_runtime(), cases[2], inputs);

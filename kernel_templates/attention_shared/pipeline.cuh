@@ -3,24 +3,11 @@
 
 #include "attention_shared/tile.h"
 #include "common/mbarrier.cuh"
+#include "common/ring.cuh"
 #include "common/warp.cuh"
 
 namespace cubinet {
 namespace attention {
-
-// Ring is a place in a ring of `STAGES` buffers, and how often it went round (its parity).
-template <int STAGES>
-struct Ring {
-  int stage = 0;
-  unsigned int parity = 0;
-
-  __device__ __forceinline__ void advance() {
-    if (++stage == STAGES) {
-      stage = 0;
-      parity ^= 1u;
-    }
-  }
-};
 
 // Memory is the dynamic shared memory of a block whose constants are those of `Shape`.
 //

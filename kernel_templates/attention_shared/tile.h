@@ -1,12 +1,7 @@
 // The shared-memory plan of attention kernels, for host and device.
 #pragma once
 
-// NVRTC takes no function without an execution space, a host compiler none with one.
-#ifdef __CUDACC__
-#define JIT_HOST_DEVICE __host__ __device__
-#else
-#define JIT_HOST_DEVICE
-#endif
+#include "common/host_device.h"
 
 namespace cubinet {
 namespace attention {

@@ -19,7 +19,7 @@ namespace mla_prefill {
 template <class Config>
 struct Loader {
   using S = Shape<Config>;
-  using Ring = attention::Ring<Config::kNumStages>;
+  using Ring = cubinet::Ring<Config::kNumStages>;
   static constexpr int kBlockN = Config::kBlockN;
   static constexpr int kSlabBytes = kBlockN * 128;
 

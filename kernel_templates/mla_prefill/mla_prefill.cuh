@@ -25,7 +25,7 @@ namespace mla_prefill {
 template <class Config>
 struct Math {
   using S = Shape<Config>;
-  using Ring = attention::Ring<Config::kNumStages>;
+  using Ring = cubinet::Ring<Config::kNumStages>;
   static constexpr int kBlockN = Config::kBlockN;
   // Keys of a tile's first part: half of the tile that is fastest. Others have one part: of most
   // the assembler would serialise products of two widths.

@@ -16,7 +16,6 @@ namespace mqa_logits {
 using mqa::kTilesPerSplit;
 using mqa::kTileTokens;
 using mqa::Memory;
-using mqa::Ring;
 using mqa::Work;
 
 // Loader is the state of the loading warp; every lane has the same.
@@ -76,7 +75,7 @@ struct Loader {
                 params.weights + static_cast<long long>(row) * S::kHeads, tokens * S::kHeads * 4,
                 full, CachePolicy::kEvictNormal);
     }
-    queries.advance();
+    queries.advance(1);
   }
 
   // Keys and scales of tiles [tile, end_tile). Boxes reach beyond the last key; nobody stores the
@@ -94,7 +93,7 @@ struct Loader {
                     tile * kTileTokens);
       }
       __syncwarp();
-      keys.advance();
+      keys.advance(1);
     }
   }
 

@@ -2,25 +2,11 @@
 #pragma once
 
 #include "common/mbarrier.cuh"
+#include "common/ring.cuh"
 #include "mqa_shared/tile.h"
 
 namespace cubinet {
 namespace mqa {
-
-// Ring is a place in a ring of `STAGES` buffers, and how often it went round (its parity).
-template <int STAGES>
-struct Ring {
-  int stage = 0;
-  unsigned int parity = 0;
-
-  __device__ __forceinline__ void advance(int by = 1) {
-    stage += by;
-    if (stage >= STAGES) {
-      stage -= STAGES;
-      parity ^= 1u;
-    }
-  }
-};
 
 // Memory is the dynamic shared memory of a block.
 //

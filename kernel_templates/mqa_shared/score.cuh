@@ -226,7 +226,7 @@ __device__ __forceinline__ void score_all(const Memory<Shape>& memory, int warpg
     next -= count;
     __syncwarp();
     if (lane == 0) mbarrier_arrive(memory.query_empty(queries.stage));
-    queries.advance();
+    queries.advance(1);
   }
 }
 

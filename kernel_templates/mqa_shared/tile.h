@@ -1,14 +1,8 @@
 // The shared-memory plan of the MQA logits kernels, for host and device.
 #pragma once
 
+#include "common/host_device.h"
 #include "mqa_shared/split.h"
-
-// NVRTC takes no function without an execution space, a host compiler none with one.
-#ifdef __CUDACC__
-#define JIT_HOST_DEVICE __host__ __device__
-#else
-#define JIT_HOST_DEVICE
-#endif
 
 namespace cubinet {
 namespace mqa {

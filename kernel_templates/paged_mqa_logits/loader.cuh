@@ -16,7 +16,6 @@ namespace paged_mqa_logits {
 using mqa::kTilesPerSplit;
 using mqa::kTileTokens;
 using mqa::Memory;
-using mqa::Ring;
 using mqa::Work;
 
 // Requests as a lane of the loading warp knows them, 32 at a time.
@@ -90,7 +89,7 @@ struct Loader {
                 params.weights + static_cast<long long>(row) * S::kHeads, tokens * S::kHeads * 4,
                 full, CachePolicy::kEvictNormal);
     }
-    queries.advance();
+    queries.advance(1);
   }
 
   // The keys and scales of tiles [tile, end_tile), page by page; pages from `num_pages` on are not
@@ -113,7 +112,7 @@ struct Loader {
           const int number = warp_uniform(__shfl_sync(0xFFFFFFFFu, block, page + i));
           if (i < pages) load_page(number, i);
         }
-        keys.advance();
+        keys.advance(1);
       }
     }
   }

@@ -8,7 +8,7 @@ namespace jit::test {
 namespace {
 
 constexpr int kCasesPerKernel = 3;
-constexpr std::int64_t kMostOfFewRows = 16896;  // as in the manifest
+constexpr std::int64_t kMostOfFewRows = 8448;  // as in the manifest
 constexpr std::int64_t kMaxScores = 3'000'000;
 
 using Engine = std::mt19937_64;

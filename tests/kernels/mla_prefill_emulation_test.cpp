@@ -1,6 +1,7 @@
 // The whole kernel by its own text on the host, block by block: every barrier, copy, product and
 // store, with copies and products as early and as late as they may be. What only a GPU has (its
 // approximations and conversions, registers, the memory model) is for tests/gpu.
+#include <algorithm>
 #include <catch2/catch_get_random_seed.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
@@ -283,7 +284,8 @@ TEST_CASE("mla_prefill's text gives what attention is, whenever copies and produ
 
 TEST_CASE("mla_prefill's text keeps sequences apart", "[kernels][emulation]") {
   std::mt19937_64 random(Catch::getSeed());
-  const Case given{{70, 100, 20}, {70, 100, 20}, 1, 1, 1, true};
+  // The second one's last keys are cleared beside the scores of those before, the others' at once.
+  const Case given{{70, 100, 20}, {70, 300, 20}, 1, 1, 1, true};
   std::mt19937_64 same = random;
   Launch<Mla> clean(given, same);
   REQUIRE_NOTHROW(clean.run({}));
@@ -296,6 +298,34 @@ TEST_CASE("mla_prefill's text keeps sequences apart", "[kernels][emulation]") {
       CAPTURE(poisoned, late);
       CHECK(rows_amiss(given, poisoned, clean, launch) == 0);
     }
+  }
+}
+
+// One key decides; its weight is rounded, as it is no longer 1 exactly.
+TEST_CASE("mla_prefill's text bears products as large as they may be", "[kernels][emulation]") {
+  std::mt19937_64 random(Catch::getSeed());
+  Launch<Mla> launch({{90}, {300}, 1, 1, 1, true, 0x1p24F}, random);
+  REQUIRE_NOTHROW(launch.run({}));
+  const auto check = launch.check();
+  CAPTURE(check.text());
+  CHECK(check.elements == 90U * Mla::kHeadDimV);
+  CHECK(check.wrong + check.wrong_rows + check.wrong_lse == 0);
+}
+
+// Of 100 queries the last 30 see keys, in one block with the others.
+TEST_CASE("mla_prefill's text gives 0 and -infinity to rows without keys, whatever the values",
+          "[kernels][emulation]") {
+  std::mt19937_64 random(Catch::getSeed());
+  Launch<Mla> launch({{100}, {30}, 1, 1, 1, true}, random);
+  launch.poison(0);
+  REQUIRE_NOTHROW(launch.run({}));
+  for (std::size_t token = 0; token < 100; ++token) {
+    const float* const row = &launch.out()[token * Mla::kHeadDimV];
+    const bool sees = token >= 70;
+    CAPTURE(token);
+    CHECK(std::all_of(row, row + Mla::kHeadDimV,
+                      [&](float value) { return sees ? std::isnan(value) : value == 0.0F; }));
+    if (!sees) CHECK(launch.lse()[token] == -INFINITY);
   }
 }
 

@@ -34,7 +34,12 @@ namespace jit::inline v1::kernels {
 // Groups: with output_group_size = g (64 or 128, a divisor of dv) instead: every g elements of a
 //         row share a scale, which is written, as MergeAttnStatesArgs explains; same layouts.
 // Result: the same bits each time, whatever the other sequences, the strides, num_workers and
-//         work_counters; the LSE also whatever the type of the output.
+//         work_counters, as long as n * h stays in one bucket: kernels of other tiles may add up in
+//         another order. The LSE also whatever the type of the output.
+// Limits: softmax_scale times a product of q and k stays below 2^30 in magnitude: it is fp32, and a
+//         row beyond that may be NaN, or 0 with LSE -inf as if it saw no key. Values are finite: a
+//         NaN or an infinity among a sequence's own may also make those of its rows NaN that do not
+//         see it.
 // Source: vLLM's prefill of MLA for the operands; FlashAttention-2 and -3 for the method.
 struct MlaPrefillArgs {
   std::int64_t num_sequences = 0;

@@ -39,8 +39,9 @@ def mla_prefill(q: Any, k: Any, v: Any, cu_seqlens_q: Any, cu_seqlens_k: Any = N
     q:             [num_tokens, num_heads, head_dim] bfloat16.
     k:             [num_keys, num_kv_heads, head_dim] bfloat16, head_dim - 64 with k_rope; as many
                    heads as q, or a divisor of that (GQA, MQA).
-    v:             [num_keys, num_kv_heads, head_dim_v] bfloat16. head_dim and head_dim_v: 192 and
-                   128, 128 and 128, or 64 and 64.
+    v:             [num_keys, num_kv_heads, head_dim_v] bfloat16, finite: a NaN may reach rows of
+                   its sequence that do not see it. head_dim and head_dim_v: 192 and 128, 128 and
+                   128, or 64 and 64.
     cu_seqlens_q:  [num_sequences + 1] int32, contiguous, ascending.
     cu_seqlens_k:  the same of the keys; default: cu_seqlens_q, with as many keys as tokens.
     out:           [num_tokens, num_heads, head_dim_v] or [num_tokens, num_heads * head_dim_v]

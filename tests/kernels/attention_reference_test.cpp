@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <new>
+#include <numeric>
 #include <random>
 #include <set>
 
@@ -12,6 +14,7 @@
 #include "kernels/attention_trial.hpp"
 #include "kernels/reference/attention.hpp"
 #include "kernels/reference/multiply.hpp"
+#include "kernels/reference/parallel.hpp"
 #include "kernels/reference/rounding.hpp"
 
 namespace jit::test {
@@ -267,6 +270,28 @@ TEST_CASE("fast codecs are the plain ones", "[kernels][attention]") {
       check(value);
     }
   }
+}
+
+TEST_CASE("work on several threads reaches every item, and what an item throws its caller",
+          "[kernels][attention]") {
+  for (const unsigned threads : {1U, 4U}) {
+    std::vector<int> calls(1000, 0);
+    std::vector<int> of_worker(reference::workers_for(1000, threads), 0);
+    reference::parallel_for(1000, threads, [&](std::int64_t item, unsigned worker) {
+      ++calls[static_cast<std::size_t>(item)];
+      ++of_worker[worker];
+    });
+    CHECK(std::count(calls.begin(), calls.end(), 1) == 1000);
+    CHECK(std::accumulate(of_worker.begin(), of_worker.end(), 0) == 1000);
+
+    for (const std::int64_t all_from : {std::int64_t{0}, std::int64_t{999}}) {
+      const auto fail = [&](std::int64_t item, unsigned) {
+        if (item >= all_from) throw std::bad_alloc();
+      };
+      CHECK_THROWS_AS(reference::parallel_for(1000, threads, fail), std::bad_alloc);
+    }
+  }
+  reference::parallel_for(0, 4, [](std::int64_t, unsigned) { throw std::bad_alloc(); });
 }
 
 TEST_CASE("small matrices multiply as their elements do", "[kernels][attention]") {

@@ -120,8 +120,9 @@ class UnitWorker {
 
   // The softmax of row `i` of the unit, once more for every route.
   void weigh(std::size_t row, std::size_t i) {
-    double* const scores = &scores_[i * stride_];
-    double* const weights = &exact_.weights[i * stride_];
+    // Where no row sees a key there are none of either.
+    double* const scores = scores_.data() + i * stride_;
+    double* const weights = exact_.weights.data() + i * stride_;
     to_.seen[row] = static_cast<std::int64_t>(seen_[i]);
     double largest = -kInfinity;
     for (std::size_t j = 0; j < seen_[i]; ++j) {
@@ -132,11 +133,11 @@ class UnitWorker {
     for (std::size_t j = 0; j < seen_[i]; ++j) sum += weights[j] = std::exp(scores[j] - largest);
     to_.lse[row] = seen_[i] == 0 ? -kInfinity : largest + std::log(sum);
     if (options_.fused) {
-      double* const fused = &fused_.weights[i * stride_];
+      double* const fused = fused_.weights.data() + i * stride_;
       for (std::size_t j = 0; j < seen_[i]; ++j) fused[j] = round_to_bf16(weights[j]) / sum;
     }
     for (std::size_t j = 0; j < seen_[i]; ++j) weights[j] /= sum;
-    if (options_.eager) weigh_eagerly(scores, &eager_.weights[i * stride_], seen_[i]);
+    if (options_.eager) weigh_eagerly(scores, eager_.weights.data() + i * stride_, seen_[i]);
   }
 
   static void weigh_eagerly(const double* scores, double* weights, std::size_t count) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -16,15 +18,24 @@ unsigned workers_for(std::int64_t items, unsigned threads) {
 void parallel_for(std::int64_t items, unsigned threads,
                   const std::function<void(std::int64_t item, unsigned worker)>& item) {
   std::atomic<std::int64_t> next{0};
+  std::mutex mutex;
+  std::exception_ptr failure;
   const auto work = [&](unsigned worker) {
-    for (std::int64_t i = next++; i < items; i = next++) item(i, worker);
+    try {
+      for (std::int64_t i = next++; i < items; i = next++) item(i, worker);
+    } catch (...) {
+      next = items;
+      const std::lock_guard lock(mutex);
+      if (!failure) failure = std::current_exception();
+    }
   };
-  std::vector<std::thread> started;
+  std::vector<std::jthread> started;  // ends well too where the next thread cannot be had
   for (unsigned worker = 1; worker < workers_for(items, threads); ++worker) {
     started.emplace_back(work, worker);
   }
   work(0);
-  for (std::thread& thread : started) thread.join();
+  started.clear();
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace jit::inline v1::reference

@@ -13,7 +13,10 @@ namespace jit::inline v1::reference {
 unsigned workers_for(std::int64_t items, unsigned threads);
 
 // Calls item(index, worker) for every index below `items`, in any order; a worker's calls come one
-// after the other. Requires: item throws nothing.
+// after the other.
+//
+// Errors: std::system_error if no thread can be had; what an item throws, when the others have come
+//         to an end, and then not every item has been called.
 void parallel_for(std::int64_t items, unsigned threads,
                   const std::function<void(std::int64_t item, unsigned worker)>& item);
 

@@ -52,7 +52,7 @@ class Stack {
   Stack& operator=(const Stack&) = delete;
 
   // Goes on where `to` was left, until somebody comes back here.
-  void switch_to(Stack& to) {
+  void switch_to(Stack& to, [[maybe_unused]] bool comes_back = true) {
 #if defined(__SANITIZE_THREAD__)
     if (!memory_) fiber_ = __tsan_get_current_fiber();
     __tsan_switch_to_fiber(to.fiber_, 0);
@@ -60,7 +60,8 @@ class Stack {
 #if defined(__SANITIZE_ADDRESS__)
     const void* const bottom = to.memory_ ? to.memory_.get() : to.bottom_;
     const std::size_t bytes = to.memory_ ? kBytes : to.bytes_;
-    __sanitizer_start_switch_fiber(&fake_, bottom, bytes);
+    // Without a place for it, what the sanitizer keeps of this stack is freed.
+    __sanitizer_start_switch_fiber(comes_back ? &fake_ : nullptr, bottom, bytes);
 #endif
     swapcontext(&context_, &to.context_);
     arrived(to);
@@ -149,7 +150,7 @@ class Block {
       block.failure_ = std::current_exception();
     }
     thread.state = State::kLeft;
-    thread.stack.switch_to(block.home_);
+    thread.stack.switch_to(block.home_, false);
   }
   void meet(State where) {
     Thread& thread = *threads_[running_];

@@ -128,17 +128,22 @@ MergeAttnStatesArgs into_output(const MlaPrefillArgs& args, MergeAttnStatesArgs 
 
 // ---- Refusals ----
 
+// From row to row of the output, as merge_attn_states steps: from head to head, or of a single head
+// from token to token.
+std::int64_t row_stride_of(const HeadLayout& output) {
+  return output.heads == 1 ? output.token_stride : output.head_stride;
+}
+
 void check_output(const HeadLayout& output) {
-  if (output.token_stride != output.heads * output.head_stride) {
+  if (output.heads > 1 && output.token_stride != output.heads * output.head_stride) {
     kCheck.refuse(
         fmt::format("output_token_stride is {}; expected num_heads * output_head_stride ({}): "
                     "give 0, and pad heads rather than tokens",
                     output.token_stride, output.heads * output.head_stride));
   }
-  if (output.head_stride >= kMaxHeadStride) {
-    kCheck.refuse(
-        fmt::format("output_head_stride is {}; expected less than 2^28: give 0 for no gaps",
-                    output.head_stride));
+  if (row_stride_of(output) >= kMaxHeadStride) {
+    kCheck.refuse(fmt::format("output_{}_stride is {}; expected less than 2^28: give 0 for no gaps",
+                              output.heads == 1 ? "token" : "head", row_stride_of(output)));
   }
 }
 
@@ -236,6 +241,7 @@ void mla_prefill_with_context(Runtime& runtime, const MlaPrefillArgs& args,
   }
   MlaPrefillArgs whole = args;
   whole.num_workers = workers_or_all(runtime, args.num_workers);
+  whole.output_head_stride = row_stride_of(mla_operands(kCheck, args).output);
   const Workspace parts(args, static_cast<std::int64_t>(chunks.size()), workspace);
   KeptTensorMaps maps(runtime);
   visit_calls(whole, chunks, parts, KernelGetter{runtime});

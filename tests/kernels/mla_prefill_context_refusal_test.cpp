@@ -118,6 +118,12 @@ TEST_CASE("an output that merge_attn_states could not write is refused by its ow
          c.args.output_head_stride = std::int64_t{1} << 28;
        },
        "output_head_stride is 268435456; expected less than 2^28: give 0 for no gaps"},
+      {[](auto& c) {
+         c.args.num_heads = 1;
+         c.args.output = somewhere(0x1'0000'0000'0000);
+         c.args.output_token_stride = std::int64_t{1} << 28;
+       },
+       "output_token_stride is 268435456; expected less than 2^28: give 0 for no gaps"},
   });
 }
 

@@ -244,6 +244,18 @@ TEST_CASE("a chain with FP8 output has parts of fp32 and quantises in its last j
   for (const Step& step : steps) CHECK(step.programmatic);
 }
 
+TEST_CASE("a chain with one head writes its tokens at any stride") {
+  MlaFrontEnd front;
+  auto args = mla_args();
+  args.num_heads = 1;
+  args.output_token_stride = 192;
+  const std::vector<Step> steps = run(front, args, {chunk(0, 300)});
+  REQUIRE(steps.size() == 3);
+  CHECK(steps[2].merge.output_head_stride == 192);
+  args.output_head_stride = 160;  // there is no second head
+  CHECK(run(front, args, {chunk(0, 300)}).back().merge.output_head_stride == 192);
+}
+
 TEST_CASE("scales of groups are written by the last join alone") {
   MlaFrontEnd front;
   auto args = mla_args();

@@ -135,6 +135,8 @@ class Refuses(TestCase):
                   [good._replace(k=InterfaceTensor(400, 16, 192, dtype="float16"))])
         self.says(TypeError, "expected chunks[1].cu_seqlens_k to be a CUDA tensor, got NoneType",
                   [good, good._replace(cu_seqlens_k=None)])
+        self.says(TypeError, "expected chunks to be a list of MlaContextChunk, which may be empty, "
+                  "got NoneType", None)
         for wrong in (None, (good.k, good.v), (*good, good.k)):
             self.says(TypeError, "expected chunks[0] to be an MlaContextChunk or a tuple (k, v, "
                       "cu_seqlens_k, k_rope), got", [wrong])
@@ -164,7 +166,7 @@ class WorkspaceBytes(TestCase):
         with WithTorch() as torch:
             self.assertEqual(mla_prefill_workspace_bytes(300, 16, 1, dtype=torch.bfloat16),
                              counts["bf16"])
-        for wrong in ("int32", "x", None, 4):
+        for wrong in ("int32", "x", None, 4, ["bf16"]):
             self.refused(TypeError, "expected dtype to be bfloat16", mla_prefill_workspace_bytes,
                          300, 16, 1, dtype=wrong)
 

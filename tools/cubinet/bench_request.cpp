@@ -103,8 +103,8 @@ void BenchRequest::declare(Arguments& arguments) {
   arguments.add({"NAME",
                  "merge_attn_states, mla_prefill, paged_mqa_logits, mqa_logits; runtime for hits, "
                  "launches and restarts; start for many kernels in many processes; tuning for "
-                 "requests, choices "
-                 "and their cost; farm for precompile; compile for the compiler, by preset",
+                 "requests, choices and their cost; farm for precompile; compile for the compiler, "
+                 "by preset",
                  {}},
                 names);
   arguments.add({"--tokens", "Token counts", "LIST"}, tokens);

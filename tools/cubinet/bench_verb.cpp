@@ -20,8 +20,7 @@ namespace {
 
 constexpr std::string_view kNames =
     "merge_attn_states, mla_prefill, paged_mqa_logits, mqa_logits, runtime, start, tuning, farm "
-    "and "
-    "compile";
+    "and compile";
 
 class BenchVerb final : public Verb {
  public:

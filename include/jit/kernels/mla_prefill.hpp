@@ -95,8 +95,8 @@ struct MlaPrefillArgs {
 // kernel is got from `runtime` by signature, which no count, length, stride or scale is part of.
 //
 // Requires: the stream belongs to the current context, of a device of compute capability 9.0.
-//           cu_seqlens ascend from 0 or more to at most n and m. Nothing that is written overlaps
-//           another operand.
+//           cu_seqlens ascend from 0 or more to at most n and m. What is written lies, from its
+//           first byte to its last, apart from every other operand.
 // Errors: kInvalidArgument names the operand, its value and what was expected; nothing is launched.
 //         Else those of get_kernel and Kernel::launch; kUnsupportedArch on another GPU. n = 0,
 //         h = 0 or s = 0 launches nothing.
@@ -138,8 +138,8 @@ JIT_EXPORT std::int64_t mla_prefill_workspace_bytes(const MlaPrefillArgs& args,
 // more queries than keys of its own. Parts are fp32 for FP8 output, else of the output's type.
 //
 // Requires: as mla_prefill. Heads of the output one after the other: a head stride may be given, a
-//           token stride only if it is h * head stride. `workspace`: mla_prefill_workspace_bytes on
-//           the device, 256-byte aligned, used by no other launch meanwhile.
+//           token stride only if it is h * head stride or h is 1. `workspace`: 256-byte aligned,
+//           mla_prefill_workspace_bytes on the device, used by no other launch meanwhile.
 // Written: output and lse of all n tokens; those of tokens in no sequence mean nothing.
 // Errors: as mla_prefill; all operands are checked, and all kernels there, before the first launch.
 // Cost: 1 + 2 launches per chunk that has keys.

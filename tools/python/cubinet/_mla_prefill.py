@@ -134,7 +134,7 @@ def mla_prefill_workspace_bytes(num_tokens: int, num_heads: int, num_chunks: int
                                 head_dim_v: int = 128, dtype: Any = "bfloat16") -> int:
     """Bytes of workspace that mla_prefill_with_context needs for so many chunks and an out of this
     shape and dtype."""
-    number = _dtypes.of_name(getattr(dtype, "__name__", dtype)) or _SHORT_NAMES.get(dtype, 0)
+    number = _dtypes.of_name(getattr(dtype, "__name__", dtype)) or _SHORT_NAMES.get(str(dtype), 0)
     if number not in _mla_operands.OUTPUTS and number not in (E4M3, U8):
         raise TypeError("expected dtype to be bfloat16, float16, float32, float8_e4m3fn or uint8, "
                         f"got {dtype!r}")
@@ -212,6 +212,9 @@ def _scale(value: Optional[float]) -> float:
 
 def _add_chunks(tensors: Dict[str, Any], chunks: Sequence[MlaContextChunk]) -> int:
     """Adds the operands of all chunks under their names. Returns: how many chunks there are."""
+    if not hasattr(chunks, "__iter__"):
+        raise TypeError("expected chunks to be a list of MlaContextChunk, which may be empty, got "
+                        f"{type(chunks).__name__}")
     count = 0
     for given in chunks:
         try:

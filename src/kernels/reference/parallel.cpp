@@ -18,7 +18,7 @@ unsigned workers_for(std::int64_t items, unsigned threads) {
 void parallel_for(std::int64_t items, unsigned threads,
                   const std::function<void(std::int64_t item, unsigned worker)>& item) {
   std::atomic<std::int64_t> next{0};
-  std::mutex mutex;
+  std::mutex mutex;  // of this call, in which no child of fork() ever is
   std::exception_ptr failure;
   const auto work = [&](unsigned worker) {
     try {

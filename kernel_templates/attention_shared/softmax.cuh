@@ -22,7 +22,7 @@ __device__ __forceinline__ float minus_infinity() { return __uint_as_float(0xFF8
 // and weights reach 2^kSlack at most.
 // Numerics: weights are fp32 where they are added up. With EXACT the key that is the reference has
 //           the weight 1 exactly, so that a row with one key has exactly that key's value; else it
-//           may be some 2^-21 off, for one instruction less per score.
+//           may be off by 2^-24 of |score * scale|, for one instruction less per score.
 // Result: of a row alone, whatever the other rows hold.
 struct SoftmaxRows {
   static constexpr float kSlack = 8.0f;

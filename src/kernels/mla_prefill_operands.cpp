@@ -13,6 +13,8 @@ namespace {
 
 // Token indices are 32-bit numbers on the device, with room for a tile beyond the last one.
 constexpr std::int64_t kMaxTokens = std::int64_t{1} << 30;
+// A section of heads, on the device a power of two of key heads times the ratio, is below 2^32.
+constexpr std::int64_t kMaxHeads = (std::int64_t{1} << 15) - 1;
 // Pieces of work are counted in 31 bits: at most n * h / 64 + s * h.
 constexpr std::int64_t kMaxRows = (std::int64_t{1} << 31) - 1;
 constexpr std::int64_t kMaxHeadsOfSequences = std::int64_t{1} << 30;
@@ -24,8 +26,8 @@ void check_counts(const OperandCheck& check, const MlaPrefillArgs& args) {
   check.number("num_sequences", args.num_sequences, 0, kMaxTokens);
   check.number("num_query_tokens", args.num_query_tokens, 0, kMaxTokens);
   check.number("num_key_tokens", args.num_key_tokens, 0, kMaxTokens);
-  check.number("num_heads", args.num_heads, 0, kMaxTokens);
-  check.number("num_kv_heads", args.num_kv_heads, 0, kMaxTokens);
+  check.number("num_heads", args.num_heads, 0, kMaxHeads);
+  check.number("num_kv_heads", args.num_kv_heads, 0, kMaxHeads);
   check.number("num_workers", args.num_workers, 0, kMaxWorkers);
   if (args.num_kv_heads != 0 && args.num_heads % args.num_kv_heads != 0) {
     check.refuse(fmt::format("num_heads is {}; expected a multiple of num_kv_heads ({})",

@@ -45,8 +45,8 @@ struct MlaPrefillArgs {
   std::int64_t num_sequences = 0;
   std::int64_t num_query_tokens = 0;  // n
   std::int64_t num_key_tokens = 0;    // m; 0 without cu_seqlens_k means n
-  std::int64_t num_heads = 0;
-  std::int64_t num_kv_heads = 0;  // a divisor of num_heads; 0 means num_heads
+  std::int64_t num_heads = 0;         // up to 32,767
+  std::int64_t num_kv_heads = 0;      // a divisor of num_heads; 0 means num_heads
   std::int64_t head_dim = 192;
   std::int64_t head_dim_v = 128;
   bool causal = true;

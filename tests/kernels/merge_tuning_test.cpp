@@ -10,17 +10,13 @@
 
 #include "kernels/emulation/warp.hpp"
 #include "kernels/merge_attn_states_tuning.hpp"
-#include "load/device_memory.hpp"
-#include "load/loaded_kernel.hpp"
+#include "kernels/tuning_bench.hpp"
 #include "merge_attn_states/merge_attn_states.cuh"
-#include "support/fake_driver.hpp"
 
 namespace jit::test {
 namespace {
 
 namespace device = cubinet::merge_attn_states;
-using testing::FakeCuda;
-using testing::FakeImage;
 
 // The names are the manifest's. NOLINTBEGIN(readability-identifier-naming)
 struct GroupConfig {
@@ -61,27 +57,9 @@ struct FloatGroupConfig : GroupConfig {
 };
 // NOLINTEND(readability-identifier-naming)
 
-class Bench {
+class Bench : public TuningBench {
  public:
-  Bench() : fake_(FakeCuda::of(JIT_TEST_FAKE_CUDA)) {
-    fake_.reset();
-    driver_ = Driver::open(JIT_TEST_FAKE_CUDA, nullptr);
-    REQUIRE(driver_);
-    driver_->ensure_context();
-    stream_ = std::make_unique<StreamOwner>(*driver_);
-    FakeImage image;
-    image.params_bytes = sizeof(device::Params);
-    Artifact artifact;
-    artifact.arch = {9, 0, 'a'};
-    artifact.toolchain.release = {13, 0};
-    artifact.symbol = image.symbol;
-    artifact.cubin = testing::make_fake_image(image);
-    KernelInfo info;
-    info.params_bytes = image.params_bytes;
-    info.constants = {{"THREADS", 128}};
-    loaded_ = load_kernel(*driver_, artifact, info).kernel;
-    REQUIRE(loaded_);
-  }
+  Bench() : TuningBench(sizeof(device::Params), {{"THREADS", 128}}) {}
 
   std::unique_ptr<TuningProblem> problem(const std::vector<Constant>& shape,
                                          const std::vector<Size>& sizes,
@@ -91,24 +69,11 @@ class Bench {
     request.sizes = sizes;
     request.seed = 7;
     request.rotate_bytes = rotate_bytes;
-    return make_merge_attn_states_problem(*driver_, request);
+    return make_merge_attn_states_problem(driver(), request);
   }
-  // What the launch was given.
   device::Params launch(TuningProblem& problem, std::size_t set) {
-    problem.launch(loaded_->view(), set, stream());
-    device::Params params;
-    const auto launches = fake_.launches();
-    REQUIRE(launches.back().params.size() == sizeof params);
-    std::memcpy(&params, launches.back().params.data(), sizeof params);
-    return params;
+    return TuningBench::launch<device::Params>(problem, set);
   }
-  Stream stream() const { return stream_->get(); }
-
- private:
-  FakeCuda& fake_;
-  std::unique_ptr<Driver> driver_;
-  std::unique_ptr<StreamOwner> stream_;
-  std::unique_ptr<detail::LoadedKernel> loaded_;
 };
 
 template <class Config = GroupConfig>

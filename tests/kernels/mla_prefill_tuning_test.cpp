@@ -12,18 +12,14 @@
 #include <vector>
 
 #include "kernels/reference/element.hpp"
-#include "load/device_memory.hpp"
-#include "load/loaded_kernel.hpp"
+#include "kernels/tuning_bench.hpp"
 #include "mla_prefill/params.h"
-#include "support/fake_driver.hpp"
 #include "support/fake_tensor_map.hpp"
 
 namespace jit::test {
 namespace {
 
 namespace device = cubinet::mla_prefill;
-using testing::FakeCuda;
-using testing::FakeImage;
 using testing::FakeTensorMap;
 
 struct Output {
@@ -46,32 +42,11 @@ std::vector<Constant> shape_of(const Output& output, std::int64_t rope_dim, bool
 }
 
 // A fake kernel of the template.
-class Bench {
+class Bench : public TuningBench {
  public:
   explicit Bench(std::vector<Constant> shape)
-      : shape_(std::move(shape)), fake_(FakeCuda::of(JIT_TEST_FAKE_CUDA)) {
-    fake_.reset();
-    driver_ = Driver::open(JIT_TEST_FAKE_CUDA, nullptr);
-    REQUIRE(driver_);
-    driver_->ensure_context();
-    stream_ = std::make_unique<StreamOwner>(*driver_);
-    FakeImage image;
-    image.params_bytes = sizeof(device::Params);
-    Artifact artifact;
-    artifact.arch = {9, 0, 'a'};
-    artifact.toolchain.release = {13, 0};
-    artifact.symbol = image.symbol;
-    artifact.cubin = testing::make_fake_image(image);
-    KernelInfo info;
-    info.params_bytes = image.params_bytes;
-    info.constants = shape_;
-    for (const Constant& constant :
-         {Constant{"kNumThreads", 384}, Constant{"kBlockN", 128}, Constant{"kNumStages", 2}}) {
-      info.constants.push_back(constant);
-    }
-    loaded_ = load_kernel(*driver_, artifact, info).kernel;
-    REQUIRE(loaded_);
-  }
+      : TuningBench(sizeof(device::Params), with_tunables(shape)), shape_(std::move(shape)) {}
+
   std::unique_ptr<TuningProblem> problem(const std::vector<Size>& sizes,
                                          std::size_t rotate_bytes = 0) {
     TuningProblemRequest request;
@@ -79,25 +54,22 @@ class Bench {
     request.sizes = sizes;
     request.seed = 7;
     request.rotate_bytes = rotate_bytes;
-    return make_mla_prefill_problem(*driver_, request);
+    return make_mla_prefill_problem(driver(), request);
   }
-  // What the launch was given.
   device::Params launch(TuningProblem& problem, std::size_t set) {
-    problem.launch(loaded_->view(), set, stream());
-    device::Params params;
-    const auto launches = fake_.launches();
-    REQUIRE(launches.back().params.size() == sizeof params);
-    std::memcpy(&params, launches.back().params.data(), sizeof params);
-    return params;
+    return TuningBench::launch<device::Params>(problem, set);
   }
-  Stream stream() const { return stream_->get(); }
 
  private:
+  static std::vector<Constant> with_tunables(std::vector<Constant> constants) {
+    for (const Constant& constant :
+         {Constant{"kNumThreads", 384}, Constant{"kBlockN", 128}, Constant{"kNumStages", 2}}) {
+      constants.push_back(constant);
+    }
+    return constants;
+  }
+
   std::vector<Constant> shape_;
-  FakeCuda& fake_;
-  std::unique_ptr<Driver> driver_;
-  std::unique_ptr<StreamOwner> stream_;
-  std::unique_ptr<detail::LoadedKernel> loaded_;
 };
 
 // ---- What a right kernel writes ----

@@ -1,11 +1,10 @@
 // Prefill as an engine has it: made ready in one process, frozen in the next.
-#include <algorithm>
 #include <array>
 #include <catch2/catch_test_macros.hpp>
-#include <random>
 #include <vector>
 
 #include "kernels/mla_prefill_args.hpp"
+#include "kernels/random_sizes.hpp"
 
 namespace jit {
 namespace {
@@ -15,15 +14,10 @@ using testing::somewhere;
 
 constexpr int kRequests = 10'000;
 
-class Requests {
+class Requests : public testing::RandomSizes {
  public:
-  // 1 to `last`, all magnitudes alike.
-  std::int64_t number(std::int64_t last) {
-    const std::int64_t bound = std::int64_t{1} << (random_() % 63);
-    return static_cast<std::int64_t>(random_() %
-                                     static_cast<std::uint64_t>(std::min(bound, last))) +
-           1;
-  }
+  Requests() : RandomSizes(7) {}
+
   // Some tokens, FP8 output.
   kernels::MlaPrefillArgs prefill() {
     kernels::MlaPrefillArgs args;
@@ -53,9 +47,6 @@ class Requests {
     }
     return chunks;
   }
-
- private:
-  std::mt19937_64 random_{7};
 };
 
 // What the README's program makes ready: no constant stated that front ends have a default for.

@@ -12,11 +12,9 @@
 #include "kernels/paged_mqa_tuning.hpp"
 #include "kernels/reference/element.hpp"
 #include "kernels/reference/mqa_scores.hpp"
-#include "load/device_memory.hpp"
-#include "load/loaded_kernel.hpp"
+#include "kernels/tuning_bench.hpp"
 #include "mqa_logits/params.h"
 #include "paged_mqa_logits/params.h"
-#include "support/fake_driver.hpp"
 #include "support/fake_tensor_map.hpp"
 
 namespace jit::test {
@@ -24,55 +22,10 @@ namespace {
 
 namespace paged = cubinet::paged_mqa_logits;
 namespace contiguous = cubinet::mqa_logits;
-using testing::FakeCuda;
-using testing::FakeImage;
 
 constexpr double kMasked = -std::numeric_limits<double>::infinity();
 constexpr std::int64_t kHeads = 16;
 constexpr std::int64_t kDim = 64;
-
-// A fake kernel of some template, with the constants that its launch follows from.
-class Bench {
- public:
-  Bench(std::uint32_t params_bytes, std::vector<Constant> constants)
-      : fake_(FakeCuda::of(JIT_TEST_FAKE_CUDA)) {
-    fake_.reset();
-    driver_ = Driver::open(JIT_TEST_FAKE_CUDA, nullptr);
-    REQUIRE(driver_);
-    driver_->ensure_context();
-    stream_ = std::make_unique<StreamOwner>(*driver_);
-    FakeImage image;
-    image.params_bytes = params_bytes;
-    Artifact artifact;
-    artifact.arch = {9, 0, 'a'};
-    artifact.toolchain.release = {13, 0};
-    artifact.symbol = image.symbol;
-    artifact.cubin = testing::make_fake_image(image);
-    KernelInfo info;
-    info.params_bytes = params_bytes;
-    info.constants = std::move(constants);
-    loaded_ = load_kernel(*driver_, artifact, info).kernel;
-    REQUIRE(loaded_);
-  }
-  // What the launch was given.
-  template <class Params>
-  Params launch(TuningProblem& problem, std::size_t set) {
-    problem.launch(loaded_->view(), set, stream());
-    Params params;
-    const auto launches = fake_.launches();
-    REQUIRE(launches.back().params.size() == sizeof params);
-    std::memcpy(&params, launches.back().params.data(), sizeof params);
-    return params;
-  }
-  Driver& driver() { return *driver_; }
-  Stream stream() const { return stream_->get(); }
-
- private:
-  FakeCuda& fake_;
-  std::unique_ptr<Driver> driver_;
-  std::unique_ptr<StreamOwner> stream_;
-  std::unique_ptr<detail::LoadedKernel> loaded_;
-};
 
 // What a tensor map is of.
 const std::byte* base_of(const cubinet::TensorMap& map) {
@@ -94,17 +47,17 @@ const std::vector<Constant> kPagedShape{
     {"LOGITS_TYPE", f32},   {"CLEAN_LOGITS", true},
     {"HAS_SCHEDULE", true}, {"PROGRAMMATIC_DEPENDENT_LAUNCH", true}};
 
-Bench paged_bench() {
+TuningBench paged_bench() {
   std::vector<Constant> constants = kPagedShape;
   for (const Constant& constant :
        {Constant{"kNextNAtom", 2}, Constant{"kNumNextNAtoms", 1}, Constant{"kPadOddN", false},
         Constant{"kNumStages", 4}, Constant{"kNumQueryStages", 2}, Constant{"kNumThreads", 384}}) {
     constants.push_back(constant);
   }
-  return Bench(sizeof(paged::Params), std::move(constants));
+  return TuningBench(sizeof(paged::Params), std::move(constants));
 }
 
-std::unique_ptr<TuningProblem> paged_problem(Bench& bench, const std::vector<Size>& sizes,
+std::unique_ptr<TuningProblem> paged_problem(TuningBench& bench, const std::vector<Size>& sizes,
                                              std::size_t rotate_bytes) {
   TuningProblemRequest request;
   request.shape = kPagedShape;
@@ -136,7 +89,7 @@ void score_all(const paged::Params& params) {
 
 TEST_CASE("a right launch of paged_mqa_logits passes, and what is wrong is found",
           "[kernels][tune][mqa]") {
-  Bench bench = paged_bench();
+  TuningBench bench = paged_bench();
   const auto problem = paged_problem(bench, {{"batch", 3}, {"context_lens", 150}}, 100'000);
   REQUIRE(problem->sets() >= 2);
   for (const std::size_t set : {std::size_t{0}, problem->sets() - 1}) {
@@ -164,7 +117,7 @@ TEST_CASE("a right launch of paged_mqa_logits passes, and what is wrong is found
 }
 
 TEST_CASE("paged_mqa_logits is not tuned for nothing", "[kernels][tune][mqa]") {
-  Bench bench = paged_bench();
+  TuningBench bench = paged_bench();
   CHECK_THROWS_AS(paged_problem(bench, {{"batch", 0}, {"context_lens", 9}}, 0), Error);
   CHECK_THROWS_AS(paged_problem(bench, {{"batch", 4}}, 0), Error);
 }
@@ -180,7 +133,7 @@ TEST_CASE("a right launch of mqa_logits passes, and what is wrong is found",
                                    Constant{"kNumQueryStages", 2}, Constant{"kNumThreads", 384}}) {
     constants.push_back(constant);
   }
-  Bench bench(sizeof(contiguous::Params), std::move(constants));
+  TuningBench bench(sizeof(contiguous::Params), std::move(constants));
   const std::vector<Size> sizes{{"num_tokens", 20}, {"num_keys", 90}};
   TuningProblemRequest request;
   request.shape = shape;

@@ -1,12 +1,11 @@
 // Schedules and scores as an engine has them: made ready in one process, frozen in the next.
-#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
-#include <random>
 #include <vector>
 
 #include "jit/kernels/mqa_logits.hpp"
 #include "jit/kernels/paged_mqa_logits.hpp"
 #include "kernels/front_end_fixture.hpp"
+#include "kernels/random_sizes.hpp"
 
 namespace jit {
 namespace {
@@ -16,15 +15,10 @@ using testing::somewhere;
 
 constexpr int kRequests = 10'000;
 
-class Requests {
+class Requests : public testing::RandomSizes {
  public:
-  // 1 to `last`, all magnitudes alike.
-  std::int64_t number(std::int64_t last) {
-    const std::int64_t bound = std::int64_t{1} << (random_() % 63);
-    return static_cast<std::int64_t>(random_() %
-                                     static_cast<std::uint64_t>(std::min(bound, last))) +
-           1;
-  }
+  Requests() : RandomSizes(6) {}
+
   kernels::PagedMqaLogitsArgs scores() {
     kernels::PagedMqaLogitsArgs args;
     args.batch = number(65'536);
@@ -57,9 +51,6 @@ class Requests {
     args.logits = somewhere(0x0800'0000'0000);
     return args;
   }
-
- private:
-  std::mt19937_64 random_{6};
 };
 
 kernels::PagedMqaLogitsMetadataArgs schedule_of(const kernels::PagedMqaLogitsArgs& scores) {

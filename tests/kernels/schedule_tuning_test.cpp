@@ -7,16 +7,13 @@
 
 #include "block.hpp"
 #include "kernels/paged_mqa_logits_metadata_tuning.hpp"
-#include "load/device_memory.hpp"
-#include "load/loaded_kernel.hpp"
+#include "kernels/tuning_bench.hpp"
 #include "paged_mqa_logits_metadata/paged_mqa_logits_metadata.cuh"
-#include "support/fake_driver.hpp"
 
 namespace jit::test {
 namespace {
 
 namespace device = cubinet::paged_mqa_logits_metadata;
-using testing::FakeCuda;
 
 // The names are the manifest's. NOLINTBEGIN(readability-identifier-naming)
 struct Config {
@@ -25,27 +22,9 @@ struct Config {
 };
 // NOLINTEND(readability-identifier-naming)
 
-class Bench {
+class Bench : public TuningBench {
  public:
-  Bench() : fake_(FakeCuda::of(JIT_TEST_FAKE_CUDA)) {
-    fake_.reset();
-    driver_ = Driver::open(JIT_TEST_FAKE_CUDA, nullptr);
-    REQUIRE(driver_);
-    driver_->ensure_context();
-    stream_ = std::make_unique<StreamOwner>(*driver_);
-    testing::FakeImage image;
-    image.params_bytes = sizeof(device::Params);
-    Artifact artifact;
-    artifact.arch = {9, 0, 'a'};
-    artifact.toolchain.release = {13, 0};
-    artifact.symbol = image.symbol;
-    artifact.cubin = testing::make_fake_image(image);
-    KernelInfo info;
-    info.params_bytes = image.params_bytes;
-    info.constants = {{"THREADS", 64}};
-    loaded_ = load_kernel(*driver_, artifact, info).kernel;
-    REQUIRE(loaded_);
-  }
+  Bench() : TuningBench(sizeof(device::Params), {{"THREADS", 64}}) {}
 
   std::unique_ptr<TuningProblem> problem(const std::vector<Size>& sizes,
                                          std::size_t rotate_bytes = 0) {
@@ -54,32 +33,25 @@ class Bench {
     request.sizes = sizes;
     request.seed = 7;
     request.rotate_bytes = rotate_bytes;
-    return make_paged_mqa_logits_metadata_problem(*driver_, request);
+    return make_paged_mqa_logits_metadata_problem(driver(), request);
   }
   // Launches, and does what the GPU would do.
   device::Params run(TuningProblem& problem, std::size_t set) {
-    problem.poison(set, stream_->get());
-    problem.launch(loaded_->view(), set, stream_->get());
-    const auto launch = fake_.launches().back();
-    CHECK(launch.programmatic);
-    CHECK(launch.block.x == 64);
-    device::Params params{};
-    REQUIRE(launch.params.size() == sizeof params);
-    std::memcpy(&params, launch.params.data(), sizeof params);
+    problem.poison(set, stream());
+    const auto params = launch<device::Params>(problem, set);
+    const auto launched = fake().launches().back();
+    CHECK(launched.programmatic);
+    CHECK(launched.block.x == 64);
     Block::run(Config::THREADS, [&] { device::run<Config>(params); });
     return params;
   }
   std::string verify(TuningProblem& problem, std::size_t set) {
-    return problem.verify(set, stream_->get());
+    return problem.verify(set, stream());
   }
-  void poison(TuningProblem& problem, std::size_t set) { problem.poison(set, stream_->get()); }
+  void poison(TuningProblem& problem, std::size_t set) { problem.poison(set, stream()); }
 
  private:
-  FakeCuda& fake_;
   std::vector<Constant> shape_{{"PROGRAMMATIC_DEPENDENT_LAUNCH", true}};
-  std::unique_ptr<Driver> driver_;
-  std::unique_ptr<StreamOwner> stream_;
-  std::unique_ptr<detail::LoadedKernel> loaded_;
 };
 
 TEST_CASE("what the scheduler writes is right for tuning, and nothing else is",

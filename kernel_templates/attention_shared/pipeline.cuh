@@ -42,10 +42,15 @@ struct Memory {
   __device__ __forceinline__ Work read_work() const {
     Work shared{};
     if (threadIdx.x % 32 == 0) shared = *work();
-    return {warp_uniform(shared.tiles),    warp_uniform(shared.whole_tiles),
-            warp_uniform(shared.row),      warp_uniform(shared.rows),
-            warp_uniform(shared.head),     warp_uniform(shared.keys),
-            warp_uniform(shared.diagonal), 0};
+    Work work{};
+    work.tiles = warp_uniform(shared.tiles);
+    work.whole_tiles = warp_uniform(shared.whole_tiles);
+    work.row = warp_uniform(shared.row);
+    work.rows = warp_uniform(shared.rows);
+    work.head = warp_uniform(shared.head);
+    work.keys = warp_uniform(shared.keys);
+    work.diagonal = warp_uniform(shared.diagonal);
+    return work;
   }
   __device__ __forceinline__ Mbarrier* query_full() const {
     return reinterpret_cast<Mbarrier*>(work() + 1);

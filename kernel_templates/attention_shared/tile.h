@@ -12,14 +12,19 @@ constexpr int kSlabElements = 64;  // 16-bit elements of a swizzled row of 128 b
 // Work is what a block does next: some query rows of one head against the keys of a sequence. It
 // travels through shared memory from the warp that loads.
 struct Work {
-  int tiles;        // of keys that any of the rows sees; below 0: there is no more
-  int whole_tiles;  // the first so many of them all rows see whole
+  int tiles;        // the end of the key tiles that any of the rows sees; below 0: there is no more
+  int whole_tiles;  // of them, those below it all rows see up to their ends
   int row;          // the first query token
-  int rows;         // of the sequence's own, at most kBlockM
-  int head;
-  int keys;      // of the sequence
-  int diagonal;  // with causal, row r sees the first r + diagonal keys, as far as there are
-  int reserved;
+  int rows;         // query tokens, the sequence's own
+  int head;         // the first query head, if there are several
+  int keys;         // of the sequence
+  int diagonal;     // the first token sees the first `diagonal` keys with causal, as far as there
+                    // are; each next one sees one more
+  int first_tile;   // the first key tile
+  int first_whole;  // the first tile that all rows see from its begin; below it windows end
+  int sequence;
+  int split;  // which part of the sequence's keys
+  int kv_head;
 };
 
 // Tile is the part of a kernel's constants that its launch geometry depends on.

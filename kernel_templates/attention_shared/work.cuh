@@ -34,7 +34,6 @@ struct Batch {
 
 struct Item {
   Work work;
-  int kv_head;
   int first_key;  // of the sequence, among all keys
 };
 
@@ -212,8 +211,11 @@ class WorkSource {
     item.work.head = static_cast<int>(head);
     item.work.keys = sequence.keys;
     item.work.diagonal = diagonal;
-    item.work.reserved = 0;
-    item.kv_head =
+    item.work.first_tile = 0;
+    item.work.first_whole = 0;
+    item.work.sequence = 0;
+    item.work.split = 0;
+    item.work.kv_head =
         static_cast<int>(detail::divide(head, static_cast<unsigned int>(batch_.heads_per_kv)));
     item.first_key = sequence.first_key;
   }

@@ -36,7 +36,7 @@ struct Loader {
       unsigned char* const buffer = memory.keys(keys.stage);
       const int token = item.first_key + tile * kBlockN;
       mbarrier_arrive_expect_tx(full, attention::key_bytes(S::kTile));
-      tma_load_4d(buffer, params.k, full, CachePolicy::kEvictLast, 0, token, 0, item.kv_head);
+      tma_load_4d(buffer, params.k, full, CachePolicy::kEvictLast, 0, token, 0, item.work.kv_head);
       if constexpr (Config::kRopeDim != 0) {
         tma_load_2d(buffer + S::kKeySlabs * kSlabBytes, params.k_rope, full,
                     CachePolicy::kEvictLast, 0, token);
@@ -52,7 +52,7 @@ struct Loader {
       Mbarrier* const full = memory.value_full(values.stage);
       mbarrier_arrive_expect_tx(full, attention::value_bytes(S::kTile));
       tma_load_4d(memory.values(values.stage), params.v, full, CachePolicy::kEvictLast, 0,
-                  item.first_key + tile * kBlockN, 0, item.kv_head);
+                  item.first_key + tile * kBlockN, 0, item.work.kv_head);
     }
     __syncwarp();
     values.advance();

@@ -35,8 +35,8 @@ using Fields = std::array<int, 10>;
 
 Fields fields_of(const Item& item) {
   const auto& work = item.work;
-  return {work.tiles, work.whole_tiles, work.row,      work.rows,    work.head,
-          work.keys,  work.diagonal,    work.reserved, item.kv_head, item.first_key};
+  return {work.tiles, work.whole_tiles, work.row,        work.rows,    work.head,
+          work.keys,  work.diagonal,    work.first_tile, work.kv_head, item.first_key};
 }
 
 std::vector<Fields> fields_of(const std::vector<Item>& items) {
@@ -64,7 +64,7 @@ struct Plain {
     item.work.head = head;
     item.work.keys = keys;
     item.work.diagonal = row + 1 + keys - queries;
-    item.kv_head = head / given.heads_per_kv;
+    item.work.kv_head = head / given.heads_per_kv;
     for (int tile = 0; tile * BLOCK_N < keys; ++tile) {
       bool any = false;
       bool all = true;

@@ -28,6 +28,7 @@ set(CUBINET_SOURCES_KERNELS
     reference/attention_keys.cpp
     reference/attention_row_judge.cpp
     reference/attention_sample.cpp
+    reference/attention_scores.cpp
     reference/attention_written.cpp
     reference/element.cpp
     reference/merge_attn_states.cpp

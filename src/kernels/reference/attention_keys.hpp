@@ -10,8 +10,22 @@
 
 namespace jit::inline v1::reference {
 
+// Query tokens `begin` to `end - 1` of a sequence: those that are used.
+struct AttentionTokens {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+
+  std::int64_t count() const { return end - begin; }
+};
+AttentionTokens tokens_of(const AttentionProblem& problem, std::int64_t sequence);
+
 // The sequence of a query token; -1: of none.
 std::int64_t sequence_of(const AttentionProblem& problem, std::int64_t token);
+
+double descale_of(const AttentionDescales& descales, std::int64_t sequence, std::int64_t kv_head);
+
+// The sink of a query head; -inf: none.
+double sink_of(const AttentionProblem& problem, std::int64_t head);
 
 // One head of a token, of a type that format_of knows.
 void load_head(DType type, const AttentionOperand& from, const AttentionRow& row,
@@ -25,8 +39,8 @@ class AttentionSequenceKeys {
                         std::int64_t kv_head);
 
   std::int64_t count() const { return count_; }
-  // How many of them query token `token` of the sequence sees.
-  std::int64_t seen_by(std::int64_t token) const;
+  // Which of them query token `token` of the sequence sees.
+  AttentionKeyRange seen_by(std::int64_t token) const;
 
   // Keys `first` to `first + count` as [head_dim, stride].
   void load_transposed(std::int64_t first, std::int64_t count, std::size_t stride, double* to);
@@ -37,8 +51,11 @@ class AttentionSequenceKeys {
   struct Place {
     const AttentionKeys* part = nullptr;
     AttentionRow row;
+    std::int64_t page = 0;
   };
   Place place_of(std::int64_t key) const;
+  void load(const Place& place, const AttentionOperand& from, std::int64_t elements,
+            double* to) const;
 
   const AttentionProblem& problem_;
   std::int64_t sequence_;

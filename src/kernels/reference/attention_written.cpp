@@ -7,6 +7,7 @@
 #include <cstring>
 #include <vector>
 
+#include "kernels/reference/attention_keys.hpp"
 #include "kernels/reference/parallel.hpp"
 
 namespace jit::inline v1::reference {
@@ -29,8 +30,11 @@ class Writing {
         output_(output),
         poisoned_(poisoned),
         bytes_(static_cast<std::int64_t>(bytes_of(output.type))),
-        begin_(problem.cu_seqlens_q[0]),
-        end_(problem.cu_seqlens_q[problem.num_sequences]) {
+        belongs_(static_cast<std::size_t>(problem.num_tokens)) {
+    for (std::int64_t sequence = 0; sequence < problem.num_sequences; ++sequence) {
+      const AttentionTokens tokens = tokens_of(problem, sequence);
+      std::fill(belongs_.begin() + tokens.begin, belongs_.begin() + tokens.end, char{1});
+    }
     layout_.token_major = output.token_stride >= output.head_stride || problem.num_heads == 1;
     layout_.outer = layout_.token_major ? problem.num_tokens : problem.num_heads;
     layout_.inner = layout_.token_major ? problem.num_heads : problem.num_tokens;
@@ -43,7 +47,7 @@ class Writing {
     for (std::int64_t inner = 0; inner < layout_.inner; ++inner) {
       const AttentionRow row = row_of(outer, inner);
       const std::int64_t end = offset_of(row) + problem_.head_dim_v;
-      if (row.token >= begin_ && row.token < end_) {
+      if (belongs(row.token)) {
         check_row(row, found);
       } else {
         check_untouched(row, offset_of(row), end, found);
@@ -57,7 +61,7 @@ class Writing {
     const bool last = head + 1 == problem_.num_heads;
     const std::int64_t width = last ? problem_.num_tokens : output_.lse_head_stride;
     for (std::int64_t token = 0; token < width; ++token) {
-      const bool wanted = token >= begin_ && token < end_;
+      const bool wanted = belongs(token);
       if (is_poison(output_.lse + head * output_.lse_head_stride + token, 4) != wanted) continue;
       note(wanted ? found.missing : found.trespasses, {token, head},
            wanted ? "the LSE was not written" : "the LSE of no sequence was written", found);
@@ -65,6 +69,10 @@ class Writing {
   }
 
  private:
+  // What lies behind the last token's place is no token.
+  bool belongs(std::int64_t token) const {
+    return token < problem_.num_tokens && belongs_[static_cast<std::size_t>(token)] != 0;
+  }
   AttentionRow row_of(std::int64_t outer, std::int64_t inner) const {
     return layout_.token_major ? AttentionRow{outer, inner} : AttentionRow{inner, outer};
   }
@@ -120,8 +128,7 @@ class Writing {
   const AttentionOutput& output_;
   bool poisoned_;
   std::int64_t bytes_;
-  std::int64_t begin_;  // tokens of sequences
-  std::int64_t end_;
+  std::vector<char> belongs_;  // of tokens: to a sequence
   Layout layout_;
 };
 

@@ -43,10 +43,11 @@ Values values_of(const FloatFormat& format) {
   return values;
 }
 
+const Values kE4M3Values = values_of(kE4M3Format);
+const Values kE5M2Values = values_of(kE5M2Format);
+
 void load_bytes(DType type, const void* data, std::int64_t first, std::int64_t count, double* to) {
-  static const Values kE4M3 = values_of(kE4M3Format);
-  static const Values kE5M2 = values_of(kE5M2Format);
-  const Values& values = type == DType::kE4M3 ? kE4M3 : kE5M2;
+  const Values& values = type == DType::kE4M3 ? kE4M3Values : kE5M2Values;
   const auto* const codes = static_cast<const std::uint8_t*>(data) + first;
   for (std::int64_t i = 0; i < count; ++i) to[i] = values[codes[i]];
 }

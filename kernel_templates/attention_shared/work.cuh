@@ -1,15 +1,23 @@
 // How attention kernels divide a batch over blocks: which query rows of which head come next.
 //
-// An item is up to BLOCK_M query rows of one head of one sequence, against all keys that they see.
+// An item is up to kBlockQueries query rows of one head of one sequence, against all keys that they
+// see, or those of one part of the sequence's keys.
 // Order: sequences one after the other; in each, heads in sections; in a section the last rows
-//        first, which see most under a causal mask; for each row block all heads of the section. A
-//        section has the largest power of two of key heads that fits into kSectionBytes, so that
-//        keys and values are read from memory once, however many row blocks pass over them.
-// Causal: bottom-right aligned: query i of q sees key j of k if j <= i + k - q.
-// Division: dynamic with work_counters: block i takes item i, then whichever nobody has taken. Else
-//           static: block i of g takes units i, i + g, ... A unit is an item; under a causal mask,
-//           when there are more items than blocks, it is two row blocks of a head, the last and the
-//           first of those that are left, so that all units of a sequence are of one length.
+//        first, which see most under a causal mask; for each row block all heads of the section;
+//        for each of them all parts. A section has the largest power of two of key heads that fits
+//        into kSectionBytes, so that keys and values are read from memory once, however many row
+//        blocks pass over them.
+// Masks: bottom-right aligned. Query i of q sees key j of k with kCausal if j <= i + k - q, with
+//        kWindow if i + k - q - window_left <= j <= i + k - q + window_right; with both,
+//        window_right counts as 0.
+// Parts: with kSplit, part p of a sequence's keys is its tiles from p * split_tiles to
+//        (p + 1) * split_tiles, the last part the rest. Parts that the rows see nothing of are
+//        items too.
+// Taken: with work_counters dynamically: block i takes item i, then whichever nobody has taken.
+//        Else statically: block i of g takes units i, i + g, ... A unit is an item; with kCausal,
+//        without kSplit, when there are more items than blocks, it is two row blocks of a head, the
+//        last and the first of those that are left, so that all units of a sequence are of one
+//        length.
 #pragma once
 
 #include "attention_shared/tile.h"
@@ -22,14 +30,25 @@ namespace attention {
 // What a batch is.
 //
 // Requires: sequences of one kind lie one after the other; those of negative length count as empty.
-//           num_heads a multiple of heads_per_kv; fewer than 2^31 items.
+//           num_heads a multiple of heads_per_kv; fewer than 2^31 items; fewer than 2^31 tiles in
+//           num_splits parts of split_tiles.
 struct Batch {
   const int* cu_seqlens_q;      // [num_sequences + 1]: where each begins, in query tokens
-  const int* cu_seqlens_k;      // [num_sequences + 1]: the same in keys
+  const int* cu_seqlens_k;      // [num_sequences + 1]: the same in keys; null: all at 0, with
+                                // seqused_k
   unsigned int* work_counters;  // [2], both 0, and again at the end of the grid; null: without
   int num_sequences;
-  int num_heads;  // of queries
+  int num_heads;  // of queries, or packs of as many that an item has beside each other
   int heads_per_kv;
+  // Only with kPerSequence: [num_sequences], its length; null: what cu_seqlens say.
+  const int* seqused_q = nullptr;
+  const int* seqused_k = nullptr;
+  // Only with kWindow: from 0 to 2^30.
+  int window_left = 0;
+  int window_right = 0;
+  // Only with kSplit, both 1 or more.
+  int num_splits = 1;
+  int split_tiles = 1;
 };
 
 struct Item {
@@ -71,12 +90,20 @@ __device__ __forceinline__ Sequence from_lane(const Sequence& own, unsigned int 
 
 // WorkSource finds the items of the calling block, in order.
 //
-// Requires: one warp calls it, all lanes together, after wait_for_previous_grids. KEY_VALUE_BYTES:
-//           of one key and one value of one head.
+// Division is a struct of constants:
+//   int kBlockQueries;   // query tokens of an item, at most
+//   int kBlockKeys;      // keys of a tile
+//   int kKeyValueBytes;  // of one key and one value of one head
+//   bool kCausal, kWindow, kSplit;
+//   bool kPerSequence;   // Work.sequence is given, else 0; lengths may be apart from cu_seqlens
+//
+// Requires: one warp calls it, all lanes together, after wait_for_previous_grids.
+// Returns: Work whose first_whole and whole_tiles are in [first_tile, tiles]; all four are 0 where
+//          its rows see nothing.
 // Cost: all lengths are read once, 32 at a time; then an item is found without another access.
 // Order: a block gives the counters back after its last item; the next grid may use them when this
 //        one has ended.
-template <int BLOCK_M, int BLOCK_N, bool CAUSAL, int KEY_VALUE_BYTES>
+template <class Division>
 class WorkSource {
  public:
   __device__ __forceinline__ explicit WorkSource(const Batch& batch)
@@ -104,17 +131,31 @@ class WorkSource {
     const detail::Sequence sequence = detail::from_lane(own_, lane);
     const unsigned int end = __shfl_sync(detail::kAllLanes, end_, lane);
     const unsigned int turns = turns_of(sequence.queries);
-    const Turn turn = find_turn(sequence.keys, turns, number_ - (end - turns * heads()));
+    unsigned int unit = number_ - (end - turns * units_of_turn());
+    item.work.sequence = Division::kPerSequence ? first_sequence_ + static_cast<int>(lane) : 0;
+    item.work.split = 0;
+    if constexpr (Division::kSplit) {
+      const unsigned int splits = static_cast<unsigned int>(batch_.num_splits);
+      const unsigned int before = detail::divide(unit, splits);
+      item.work.split = static_cast<int>(unit - before * splits);
+      unit = before;
+    }
+    const Turn turn = find_turn(sequence.keys, turns, unit);
     // Counted from the first row block; a pair's other one from the last.
     const unsigned int blocks = blocks_of(sequence.queries);
     const unsigned int last = blocks - 1u - turn.number;
     const unsigned int block = has_second_ ? turn.number : last;
     has_second_ = is_paired_ && !has_second_ && last != turn.number;
-    describe(sequence, static_cast<int>(block * BLOCK_M), turn.head, item);
+    item.work.row = static_cast<int>(block * kBlockQueries);
+    item.work.head = static_cast<int>(turn.head);
+    describe(sequence, item);
     return true;
   }
 
  private:
+  static constexpr int kBlockQueries = Division::kBlockQueries;
+  static constexpr int kBlockKeys = Division::kBlockKeys;
+
   // Of a sequence's row blocks, or pairs of them, the one that is done at this turn for this head.
   struct Turn {
     unsigned int number;
@@ -125,8 +166,18 @@ class WorkSource {
     return static_cast<unsigned int>(batch_.num_heads);
   }
 
+  // Of all heads, and all parts.
+  __device__ __forceinline__ unsigned int units_of_turn() const {
+    return Division::kSplit ? heads() * static_cast<unsigned int>(batch_.num_splits) : heads();
+  }
+
   __device__ __forceinline__ static unsigned int blocks_of(int queries) {
-    return (static_cast<unsigned int>(queries) + (BLOCK_M - 1u)) / BLOCK_M;
+    return (static_cast<unsigned int>(queries) + (kBlockQueries - 1u)) / kBlockQueries;
+  }
+
+  // The first tile that begins at `key` or later.
+  __device__ __forceinline__ static int tiles_up_to(int key) {
+    return static_cast<int>((static_cast<unsigned int>(key) + (kBlockKeys - 1u)) / kBlockKeys);
   }
 
   // Units of one head.
@@ -143,17 +194,27 @@ class WorkSource {
     const bool is_one = static_cast<int>(lane) < left;
     const int first_query = load_int(batch_.cu_seqlens_q + at, is_one);
     const int end_query = load_int(batch_.cu_seqlens_q + at + 1, is_one);
-    const int first_key = load_int(batch_.cu_seqlens_k + at, is_one);
-    const int end_key = load_int(batch_.cu_seqlens_k + at + 1, is_one);
-    own_ = {first_query, max(end_query - first_query, 0), first_key, max(end_key - first_key, 0)};
-    if constexpr (CAUSAL) {
+    int first_key = 0;
+    int end_key = 0;
+    if (!Division::kPerSequence || batch_.cu_seqlens_k != nullptr) {
+      first_key = load_int(batch_.cu_seqlens_k + at, is_one);
+      end_key = load_int(batch_.cu_seqlens_k + at + 1, is_one);
+    }
+    int queries = end_query - first_query;
+    int keys = end_key - first_key;
+    if constexpr (Division::kPerSequence) {
+      if (batch_.seqused_q != nullptr) queries = load_int(batch_.seqused_q + at, is_one);
+      if (batch_.seqused_k != nullptr) keys = load_int(batch_.seqused_k + at, is_one);
+    }
+    own_ = {first_query, max(queries, 0), first_key, max(keys, 0)};
+    if constexpr (Division::kCausal && !Division::kSplit) {
       // The first sequences speak for all: every block must come to the same end.
       if (first_sequence_ == 0 && batch_.work_counters == nullptr) {
         const unsigned int items = blocks_of(own_.queries) * heads();
         is_paired_ = __reduce_add_sync(detail::kAllLanes, items) > gridDim.x;
       }
     }
-    end_ = turns_of(own_.queries) * heads();
+    end_ = turns_of(own_.queries) * units_of_turn();
 #pragma unroll 1
     for (int distance = 1; distance < min(left, static_cast<int>(detail::kLanes)); distance *= 2) {
       const unsigned int below = __shfl_up_sync(detail::kAllLanes, end_, distance);
@@ -176,7 +237,7 @@ class WorkSource {
 
   // Query heads of a section.
   __device__ __forceinline__ unsigned int section_of(int keys) const {
-    constexpr unsigned int kMostKeys = detail::kSectionBytes / KEY_VALUE_BYTES;
+    constexpr unsigned int kMostKeys = detail::kSectionBytes / Division::kKeyValueBytes;
     static_assert(kMostKeys >= 1u, "a key and its value must fit into a section");
     const int shift = max(__clz(keys) - __clz(static_cast<int>(kMostKeys)), 0);
     const unsigned int fits = (static_cast<unsigned int>(keys) << shift) <= kMostKeys ? 0u : 1u;
@@ -184,7 +245,7 @@ class WorkSource {
     return min(min(kv_heads, heads()) * static_cast<unsigned int>(batch_.heads_per_kv), heads());
   }
 
-  // `unit` counts from the sequence's first one; each head has `turns`.
+  // `unit` counts from the sequence's first one, without parts; each head has `turns`.
   __device__ __forceinline__ Turn find_turn(int keys, unsigned int turns, unsigned int unit) const {
     unsigned int section = section_of(keys);
     unsigned int first_head = 0;
@@ -197,27 +258,53 @@ class WorkSource {
     return {number, first_head + unit - number * section};
   }
 
-  // The rows from `row` of the sequence on.
-  __device__ __forceinline__ void describe(const detail::Sequence& sequence, int row,
-                                           unsigned int head, Item& item) const {
-    const int rows = min(BLOCK_M, sequence.queries - row);
-    const int diagonal = row + 1 + sequence.keys - sequence.queries;
-    const int first_sees = CAUSAL ? min(max(diagonal, 0), sequence.keys) : sequence.keys;
-    const int last_sees = CAUSAL ? max(diagonal + rows - 1, 0) : sequence.keys;
-    item.work.tiles = (static_cast<unsigned int>(last_sees) + (BLOCK_N - 1u)) / BLOCK_N;
-    item.work.whole_tiles = static_cast<unsigned int>(first_sees) / BLOCK_N;
-    item.work.row = sequence.first_query + row;
-    item.work.rows = rows;
-    item.work.head = static_cast<int>(head);
-    item.work.keys = sequence.keys;
-    item.work.diagonal = diagonal;
-    item.work.first_tile = 0;
-    item.work.first_whole = 0;
-    item.work.sequence = 0;
-    item.work.split = 0;
-    item.work.kv_head =
-        static_cast<int>(detail::divide(head, static_cast<unsigned int>(batch_.heads_per_kv)));
+  // Where the keys begin and end that a query sees which has `diagonal` keys up to its own place,
+  // of a sequence that is not empty. Neither sum can overflow: `diagonal` is at most `keys`.
+  __device__ __forceinline__ int begin_of(int diagonal) const {
+    return Division::kWindow ? max(max(diagonal - 1, 0) - batch_.window_left, 0) : 0;
+  }
+  __device__ __forceinline__ int end_of(int diagonal, int keys) const {
+    if constexpr (Division::kCausal) {
+      return min(max(diagonal, 0), keys);
+    } else if constexpr (Division::kWindow) {
+      return max(min(diagonal, keys - batch_.window_right) + batch_.window_right, 0);
+    } else {
+      return keys;
+    }
+  }
+
+  // The rows from `item.work.row` of the sequence on; also given: head, sequence, split.
+  __device__ __forceinline__ void describe(const detail::Sequence& sequence, Item& item) const {
+    Work& work = item.work;
+    work.rows = min(kBlockQueries, sequence.queries - work.row);
+    work.keys = sequence.keys;
+    work.diagonal = work.row + 1 + sequence.keys - sequence.queries;
+    work.row += sequence.first_query;
+    work.kv_head = static_cast<int>(detail::divide(static_cast<unsigned int>(work.head),
+                                                   static_cast<unsigned int>(batch_.heads_per_kv)));
     item.first_key = sequence.first_key;
+    const int last_diagonal = work.diagonal + work.rows - 1;
+    work.tiles = tiles_up_to(end_of(last_diagonal, work.keys));
+    work.whole_tiles =
+        static_cast<int>(static_cast<unsigned int>(end_of(work.diagonal, work.keys)) / kBlockKeys);
+    work.first_tile =
+        static_cast<int>(static_cast<unsigned int>(begin_of(work.diagonal)) / kBlockKeys);
+    work.first_whole = tiles_up_to(begin_of(last_diagonal));
+    if constexpr (Division::kSplit) cut_to_part(work);
+    if constexpr (Division::kSplit || Division::kWindow) put_in_order(work);
+  }
+
+  __device__ __forceinline__ void cut_to_part(Work& work) const {
+    const int begin = work.split * batch_.split_tiles;
+    if (work.split < batch_.num_splits - 1)
+      work.tiles = min(work.tiles, begin + batch_.split_tiles);
+    work.first_tile = max(work.first_tile, begin);
+  }
+
+  __device__ __forceinline__ static void put_in_order(Work& work) {
+    if (work.tiles <= work.first_tile) work.tiles = work.first_tile = 0;
+    work.whole_tiles = min(max(work.whole_tiles, work.first_tile), work.tiles);
+    work.first_whole = min(max(work.first_whole, work.first_tile), work.tiles);
   }
 
   __device__ __forceinline__ unsigned int next_number() {

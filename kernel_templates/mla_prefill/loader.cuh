@@ -75,8 +75,16 @@ struct Loader {
     __syncwarp();
   }
 
-  using Source = attention::WorkSource<S::kTile.block_m, kBlockN, Config::CAUSAL,
-                                       (Config::kHeadDim + Config::kHeadDimV) * 2>;
+  struct Division {
+    static constexpr int kBlockQueries = S::kTile.block_m;
+    static constexpr int kBlockKeys = kBlockN;
+    static constexpr int kKeyValueBytes = (Config::kHeadDim + Config::kHeadDimV) * 2;
+    static constexpr bool kCausal = Config::CAUSAL;
+    static constexpr bool kWindow = false;
+    static constexpr bool kSplit = false;
+    static constexpr bool kPerSequence = false;
+  };
+  using Source = attention::WorkSource<Division>;
 
   // Asks for the next item when what is left keeps the math warpgroups busy until the answer is
   // there and the next keys have landed.

@@ -4,6 +4,7 @@ set(CUBINET_TESTS_KERNELS
   attention_judge_test.cpp
   attention_reference_test.cpp
   attention_trial.cpp
+  attention_work_masks_test.cpp
   attention_work_test.cpp
   attention_written.cpp
   device_library_test.cpp

@@ -4,30 +4,13 @@
 #include <cstdint>
 
 #include "jit/kernels/mla_prefill.hpp"
+#include "kernels/attention_operands.hpp"
 #include "kernels/fp8_output.hpp"
 #include "kernels/operands.hpp"
 
 namespace jit::inline v1::kernels {
 
 inline constexpr std::int64_t kMlaRopeDim = 64;
-
-// Heads are rows of `width` elements: that of head g of token t begins at
-// t * token_stride + g * head_stride.
-//
-// Units: elements.
-struct HeadLayout {
-  std::int64_t tokens = 0;
-  std::int64_t heads = 0;
-  std::int64_t width = 0;
-  std::int64_t token_stride = 0;
-  std::int64_t head_stride = 0;
-
-  // From the first element to the last one. Requires: layouts that check_mla_memory passes.
-  std::int64_t elements() const noexcept {
-    if (tokens == 0 || width == 0) return 0;
-    return (tokens - 1) * token_stride + (heads - 1) * head_stride + width;
-  }
-};
 
 // MlaPrefillArgs with every default filled in.
 struct MlaPrefillOperands {

@@ -1,4 +1,5 @@
 set(CUBINET_SOURCES_KERNELS
+    attention_operands.cpp
     fp8_output.cpp
     merge_attn_states.cpp
     merge_attn_states_tuning.cpp

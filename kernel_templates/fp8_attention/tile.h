@@ -53,5 +53,9 @@ JIT_HOST_DEVICE constexpr int copied_rows(int page_rows, int block_n) {
   return page_rows == 0 ? block_n : page_rows;
 }
 
+// The fewest rows of so many elements that one copy takes: it must begin at a multiple of 128 bytes
+// of shared memory. kPageRows is 0 or at least that of kHeadDim and of kHeadDimV.
+JIT_HOST_DEVICE constexpr int least_copied_rows(int head_dim) { return 128 / slab_bytes(head_dim); }
+
 }  // namespace fp8_attention
 }  // namespace cubinet

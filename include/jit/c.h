@@ -389,6 +389,7 @@ CUBINET_DEFINE_INIT(cubinet_warm_up_report)
 }
 #endif
 
+#include "jit/kernels/fp8_attention.h"
 #include "jit/kernels/merge_attn_states.h"
 #include "jit/kernels/mla_prefill.h"
 #include "jit/kernels/mqa_logits.h"

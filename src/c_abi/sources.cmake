@@ -1,5 +1,6 @@
 set(CUBINET_SOURCES_C_ABI
     error.cpp
+    fp8_attention.cpp
     kernel.cpp
     merge_attn_states.cpp
     mla_prefill.cpp

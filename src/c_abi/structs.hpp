@@ -27,6 +27,7 @@ CUBINET_STRUCT_FACTS(cubinet_request, 64);
 CUBINET_STRUCT_FACTS(cubinet_precompile_report, 72);
 CUBINET_STRUCT_FACTS(cubinet_kernel_info, 72);
 CUBINET_STRUCT_FACTS(cubinet_launch_config, 64);
+CUBINET_STRUCT_FACTS(cubinet_fp8_attention_args, 464);
 CUBINET_STRUCT_FACTS(cubinet_merge_attn_states_args, 160);
 CUBINET_STRUCT_FACTS(cubinet_mla_prefill_args, 280);
 CUBINET_STRUCT_FACTS(cubinet_tensor_map_spec, 152);

@@ -1,4 +1,5 @@
 /* Includes the C interface both ways round, as C and as C++. */
+#include "jit/kernels/fp8_attention.h"
 #include "jit/kernels/merge_attn_states.h"
 #include "jit/kernels/mla_prefill.h"
 #include "jit/kernels/mqa_logits.h"
@@ -12,6 +13,7 @@ static inline size_t all_defaults(void) {
          cubinet_request_init().struct_bytes + cubinet_precompile_report_init().struct_bytes +
          cubinet_kernel_info_init().struct_bytes + cubinet_launch_config_init().struct_bytes +
          cubinet_warm_up_report_init().struct_bytes +
+         cubinet_fp8_attention_args_init().struct_bytes +
          cubinet_merge_attn_states_args_init().struct_bytes +
          cubinet_mla_prefill_args_init().struct_bytes +
          cubinet_mqa_logits_args_init().struct_bytes +

@@ -1,5 +1,6 @@
 """Device memory, streams and graphs by the CUDA driver alone, and numbers as kernels store them."""
 
+import bisect
 import ctypes
 import os
 import struct
@@ -126,3 +127,17 @@ def of_e4m3(code):
         return float("nan")
     value = (fraction / 8 * 2.0**-6 if exponent == 0 else (1 + fraction / 8) * 2.0**(exponent - 7))
     return -value if code & 128 else value
+
+
+def e4m3_of(value):
+    """The code of the nearest finite one, ties to even."""
+    size = min(abs(value), 448.0)
+    above = bisect.bisect_left(_POSITIVE, size)
+    code = above
+    if above:
+        low, high = size - _POSITIVE[above - 1], _POSITIVE[above] - size
+        code = above - 1 if low < high or (low == high and above % 2) else above
+    return code | (128 if value < 0 else 0)
+
+
+_POSITIVE = [of_e4m3(code) for code in range(127)]

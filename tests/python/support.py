@@ -207,7 +207,7 @@ class FakeTorch(types.ModuleType):
     def __init__(self):
         super().__init__("torch")
         self.Tensor = TorchTensor
-        self.bfloat16, self.uint8 = self.dtypes["bfloat16"], self.dtypes["uint8"]
+        self.__dict__.update(self.dtypes)
         self.made = []
         self.grad_mode = True
         self.streams = {0: 0x51, 1: 0x52}
@@ -294,14 +294,16 @@ class WithCupy:
 
         self.made = []
 
-        def empty(*shape, dtype):
+        self.captures = False
+
+        def empty(shape, dtype):
             self.made.append(CupyArray(*shape, dtype=dtype, device=self.current[-1]))
             return self.made[-1]
 
         sys.modules["cupy"] = types.SimpleNamespace(
             ndarray=CupyArray, empty=empty, cuda=types.SimpleNamespace(
                 Device=Device, get_current_stream=lambda: types.SimpleNamespace(
-                    ptr=0xC0 + self.current[-1])))
+                    ptr=0xC0 + self.current[-1], is_capturing=lambda: self.captures)))
         return self
 
     def __exit__(self, *_):

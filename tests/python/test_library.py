@@ -14,8 +14,9 @@ from cubinet import _errors, _library
 from support import SOURCES
 
 HEADERS = [SOURCES / "include/jit" / name
-           for name in ("c_values.h", "c.h", "tensor_map.h", "kernels/merge_attn_states.h",
-                        "kernels/mla_prefill.h", "kernels/mqa_logits.h",
+           for name in ("c_values.h", "c.h", "tensor_map.h", "kernels/fp8_attention.h",
+                        "kernels/merge_attn_states.h", "kernels/mla_prefill.h",
+                        "kernels/mqa_logits.h",
                         "kernels/paged_mqa_logits.h", "kernels/paged_mqa_logits_metadata.h")]
 SCALARS = {"size_t": ctypes.c_size_t, "int32_t": ctypes.c_int32, "uint32_t": ctypes.c_uint32,
            "int64_t": ctypes.c_int64, "uint64_t": ctypes.c_uint64, "double": ctypes.c_double,
@@ -85,7 +86,7 @@ class Mirror(unittest.TestCase):
 
     def test_every_struct_has_the_fields_of_the_header(self):
         structs = re.findall(r"typedef struct (cubinet_\w+) \{(.*?)\} \1;", header(), re.DOTALL)
-        self.assertEqual(len(structs), 18)
+        self.assertEqual(len(structs), 19)
         enums = set(re.findall(r"typedef int32_t (cubinet_\w+);", header()))
         for name, body in structs:
             if name == "cubinet_dim3":
@@ -121,7 +122,7 @@ class Mirror(unittest.TestCase):
             self.assertEqual(_library.C.cubinet_status_name(number).decode(), code)
 
     def test_packed_arguments_are_the_struct(self):
-        from cubinet import _kernel, _mla_prefill, _mqa_logits, _paged_mqa_logits
+        from cubinet import _fp8_attention, _kernel, _mla_prefill, _mqa_logits, _paged_mqa_logits
         from cubinet import _paged_mqa_logits_metadata, kernels
         self.assertEqual(_kernel._CONFIG.size, ctypes.sizeof(_library.LaunchConfig))
         launch = _library.LaunchConfig.from_buffer_copy(_kernel._CONFIG.pack(*range(1, 15)))
@@ -129,6 +130,7 @@ class Mirror(unittest.TestCase):
                           list(launch.cluster), launch.smem_bytes, launch.programmatic_dependent),
                          (2, [3, 4, 5], [6, 7, 8], [9, 10, 11], 12, 13))
         for packed, mirror in ((kernels._ARGS, _library.MergeAttnStatesArgs),
+                               (_fp8_attention._ARGS, _library.Fp8AttentionArgs),
                                (_mla_prefill._ARGS, _library.MlaPrefillArgs),
                                (_mla_prefill._CHUNK, _library.MlaContextChunk),
                                (_mqa_logits._ARGS, _library.MqaLogitsArgs),

@@ -94,8 +94,9 @@ class Chain(TestCase):
                          workspace=workspace(1 << 24, TorchTensor))
             # What torch makes would go to its next user before stream 64 is done with it.
             self.refused(ValueError, "since one is made only for tensors of torch or CuPy on their "
-                         "current stream; pass workspace", mla_prefill_with_context,
-                         **operands(TorchTensor), chunks=chunks, stream=64)
+                         "current stream, and by CuPy not while that captures; pass workspace",
+                         mla_prefill_with_context, **operands(TorchTensor), chunks=chunks,
+                         stream=64)
             self.assertEqual(len(torch.made), 2)
             self.attends(operands(TorchTensor, device=1), [chunk(TorchTensor, device=1)])
             self.assertEqual((torch.made[-1].ordinal, driver.last().device), (1, 1))
@@ -108,6 +109,10 @@ class Chain(TestCase):
                                  (device, 0xC0 + device))
             self.refused(ValueError, "pass workspace", mla_prefill_with_context,
                          **operands(CupyArray), chunks=[chunk(CupyArray)], stream=64)
+            # CuPy would hand out again what a graph still writes to.
+            cupy.captures = True
+            self.refused(ValueError, "pass workspace", mla_prefill_with_context,
+                         **operands(CupyArray), chunks=[chunk(CupyArray)])
 
     def test_others_bring_a_workspace(self):
         self.refused(ValueError, "expected a workspace of ", mla_prefill_with_context, **operands(),

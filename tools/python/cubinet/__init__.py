@@ -6,6 +6,7 @@
     cubinet.kernels.merge_attn_states(output, prefix_output, prefix_lse, suffix_output, suffix_lse)
     cubinet.kernels.paged_mqa_logits(logits, query, kv_cache, weights, context_lens, block_table)
     cubinet.kernels.mla_prefill(q, k, v, cu_seqlens_q, out=out, output_scale=scale)
+    out = cubinet.kernels.fp8_attention(q, k, v, cu_seqlens_q, cu_seqlens_k)
 
 A kernel is compiled once per machine and kept on disk. Functions here use the process-wide Runtime,
 configured by CUBINET_* variables; a Runtime of one's own takes options instead.

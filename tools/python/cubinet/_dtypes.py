@@ -13,6 +13,7 @@ BY_LONG_NAME = {"float32": F32, "float": F32, "float16": F16, "half": F16, "bflo
 LONG_NAMES = {F32: "float32", F16: "float16", BF16: "bfloat16", E4M3: "float8_e4m3fn",
               E5M2: "float8_e5m2", I32: "int32", I8: "int8", U8: "uint8"}
 BYTES = {F32: 4, F16: 2, BF16: 2, E4M3: 1, E5M2: 1, I32: 4, I8: 1, U8: 1}
+CODES = (E4M3, U8)  # 8-bit floats, or their bits
 BY_TYPESTR = {"f4": F32, "f2": F16, "i4": I32, "i1": I8, "u1": U8}
 # DLPack's (type code, bits).
 BY_DLPACK = {(2, 32): F32, (2, 16): F16, (4, 16): BF16, (10, 8): E4M3, (12, 8): E5M2, (0, 32): I32,

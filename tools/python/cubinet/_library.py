@@ -91,6 +91,29 @@ class WarmUpReport(Growing):
             "kernels", "in_memory", "found", "compiled", "made_elsewhere", "failed", "elapsed_us")]
 
 
+class Fp8AttentionArgs(Growing):
+    _fields_ = [("struct_bytes", c_size_t)] + [
+        (name, c_int64) for name in (
+            "num_sequences", "num_query_tokens", "num_key_tokens", "num_heads", "num_kv_heads",
+            "head_dim", "head_dim_v", "max_pages", "num_pages", "page_size", "max_query_tokens",
+            "max_key_tokens")] + [
+        (name, c_void_p) for name in (
+            "q", "k", "v", "cu_seqlens_q", "cu_seqlens_k", "seqused_q", "seqused_k", "page_table",
+            "q_descale", "k_descale", "v_descale", "sinks", "output", "lse", "output_scale",
+            "work_counters", "workspace")] + [
+        (name, c_int64) for name in (
+            "q_token_stride", "q_head_stride", "k_page_stride", "k_token_stride", "k_head_stride",
+            "v_page_stride", "v_token_stride", "v_head_stride", "output_token_stride",
+            "output_head_stride", "page_table_stride", "q_descale_sequence_stride",
+            "q_descale_head_stride", "k_descale_sequence_stride", "k_descale_head_stride",
+            "v_descale_sequence_stride", "v_descale_head_stride", "workspace_bytes", "window_left",
+            "window_right", "accum_interval", "pack_gqa", "num_splits", "num_workers")] + [
+        ("softmax_scale", c_float), ("softcap", c_float)] + [
+        (name, c_int32) for name in (
+            "not_causal", "has_window_left", "has_window_right", "invariant", "in_order",
+            "reserved")]
+
+
 class MergeAttnStatesArgs(Growing):
     _fields_ = [("struct_bytes", c_size_t), ("num_tokens", c_int64), ("num_heads", c_int64),
                 ("head_size", c_int64), ("prefix_output", c_void_p), ("suffix_output", c_void_p),
@@ -207,6 +230,8 @@ FUNCTIONS = {
     "cubinet_kernel_prepare": (c_int32, [c_void_p]),
     "cubinet_kernel_max_active_blocks": (c_int32, [c_void_p, c_int32, c_size_t, c_void_p]),
     "cubinet_make_tensor_map": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "cubinet_fp8_attention": (c_int32, [c_void_p, c_void_p, c_void_p]),
+    "cubinet_fp8_attention_workspace_bytes": (c_int32, [c_void_p, c_void_p, c_int64, c_void_p]),
     "cubinet_merge_attn_states": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "cubinet_mla_prefill": (c_int32, [c_void_p, c_void_p, c_void_p]),
     "cubinet_mla_prefill_workspace_bytes": (c_int32, [c_void_p, c_size_t, c_void_p]),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple
 
 from . import _attention_operands, _operands, _tensors
-from ._dtypes import BF16, E4M3, F16, F32, LONG_NAMES, U8
+from ._attention_operands import strides_of_heads
+from ._dtypes import BF16, F16, F32
 
 OUTPUTS = (BF16, F16, F32)  # but for FP8
 _ROPE_DIM = 64
@@ -44,8 +45,8 @@ def make_plan(named: _operands.Named, views: Views, ue8m0: bool, num_chunks: int
     shape = (tokens, heads, own.head_dim_v)
     groups = _attention_operands.check_scales(scale, scales, ue8m0, shape)
     fp8 = scale is not None or scales is not None
-    layout = (*_strides("q", views["q"][2], views["q"][3]), *own.strides,
-              *_check_out(views["out"], shape, fp8), *groups)
+    layout = (*strides_of_heads("q", views["q"][2], views["q"][3]), *own.strides,
+              *_attention_operands.check_out(views["out"], shape, fp8, OUTPUTS), *groups)
     if "lse" in views:
         _attention_operands.check_lse("lse", views["lse"], heads, tokens)
     if "work_counters" in views:
@@ -64,22 +65,6 @@ def _check_query(q: _tensors.View) -> Tuple[int, int, int]:
     return tuple(q[2])  # type: ignore[return-value]
 
 
-def _strides(name: str, shape: Sequence[int], strides: Sequence[int]) -> Tuple[int, int]:
-    """From token to token and from head to head; 0 where there are no two, and a stride would say
-    nothing."""
-    tokens, heads, size = shape
-    if 0 in shape:
-        return 0, 0
-    if size > 1 and strides[2] != 1:
-        raise ValueError(f"expected {name} whose heads are contiguous, got strides {list(strides)} "
-                         f"for shape {list(shape)}; pass {name}.contiguous()")
-    if (tokens > 1 and strides[0] == 0) or (heads > 1 and strides[1] == 0):
-        raise ValueError(f"expected {name} with memory for every head, got strides {list(strides)} "
-                         f"(of an expanded tensor?) for shape {list(shape)}; pass "
-                         f"{name}.contiguous()")
-    return strides[0] if tokens > 1 else 0, strides[1] if heads > 1 else 0
-
-
 def _check_keys(prefix: str, views: Views, dim: int) -> _Keys:
     k, v, rope = (views.get(prefix + name) for name in ("k", "v", "k_rope"))
     assert k is not None and v is not None
@@ -95,7 +80,7 @@ def _check_keys(prefix: str, views: Views, dim: int) -> _Keys:
         raise ValueError(f"expected {prefix}v of shape [num_keys, num_kv_heads, head_dim_v] = "
                          f"[{tokens}, {heads}, head_dim_v], got {list(v[2])}")
     return _Keys(tokens, heads, v[2][2], (
-        *_strides(prefix + "k", k[2], k[3]), *_strides(prefix + "v", v[2], v[3]),
+        *strides_of_heads(prefix + "k", k[2], k[3]), *strides_of_heads(prefix + "v", v[2], v[3]),
         0 if rope is None else _check_rope(prefix + "k_rope", rope, tokens)))
 
 
@@ -106,42 +91,19 @@ def _check_rope(name: str, rope: _tensors.View, tokens: int) -> int:
     if tuple(shape) not in ((tokens, _ROPE_DIM), (tokens, 1, _ROPE_DIM)):
         raise ValueError(f"expected {name} of shape [num_keys, {_ROPE_DIM}] = [{tokens}, "
                          f"{_ROPE_DIM}], also with a dimension of 1 between, got {list(shape)}")
-    return _strides(name, (tokens, 1, _ROPE_DIM), (strides[0], 0, strides[-1]))[0]
+    return strides_of_heads(name, (tokens, 1, _ROPE_DIM), (strides[0], 0, strides[-1]))[0]
 
 
 def _check_sequences(views: Views, tokens: int, keys: int) -> int:
     """The number of sequences."""
-    shape = views["cu_seqlens_q"][2]
-    if len(shape) != 1 or shape[0] == 0:
-        raise ValueError("expected cu_seqlens_q of shape [num_sequences + 1], got "
-                         f"{list(shape)}")
-    _operands.check_ints("cu_seqlens_q", views["cu_seqlens_q"], shape, "[num_sequences + 1]")
+    sequences = _attention_operands.check_sequences(views["cu_seqlens_q"])
     if "cu_seqlens_k" in views:
-        _operands.check_ints("cu_seqlens_k", views["cu_seqlens_k"], (shape[0],),
+        _operands.check_ints("cu_seqlens_k", views["cu_seqlens_k"], (sequences + 1,),
                              "[num_sequences + 1]")
     elif keys != tokens:
         raise ValueError(f"expected as many keys as tokens ({tokens}), since cu_seqlens_k is not "
                          f"given, got {keys}; give cu_seqlens_k")
-    return shape[0] - 1
-
-
-def _check_out(out: _tensors.View, shape: Tuple[int, int, int], fp8: bool) -> Tuple[int, int]:
-    _, dtype, given, strides, _ = out
-    if fp8:
-        if dtype not in (E4M3, U8):
-            raise TypeError("expected out of dtype float8_e4m3fn (or uint8, its bits) because "
-                            f"scales are given, got {LONG_NAMES[dtype]}")
-    elif dtype not in OUTPUTS:
-        hint = "; give output_scale for FP8 output" if dtype in (E4M3, U8) else ""
-        raise TypeError("expected out of dtype bfloat16, float16 or float32, got "
-                        f"{LONG_NAMES[dtype]}{hint}")
-    tokens, heads, size = shape
-    if tuple(given) == (tokens, heads * size):
-        return _strides("out", shape, (strides[0], size * strides[1], strides[1]))
-    if tuple(given) != shape:
-        raise ValueError("expected out of shape [num_tokens, num_heads, head_dim_v] = "
-                         f"{list(shape)} or [{tokens}, {heads * size}], got {list(given)}")
-    return _strides("out", shape, strides)
+    return sequences
 
 
 def _check_chunk(prefix: str, views: Views, expected: Tuple[int, _Keys, int]) -> Tuple[int, ...]:

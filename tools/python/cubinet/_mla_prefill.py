@@ -6,7 +6,7 @@ import ctypes
 import struct
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from . import _dtypes, _mla_operands, _numbers, _operands, _runtime, _tensors
+from . import _attention_operands, _dtypes, _mla_operands, _numbers, _operands, _runtime, _tensors
 from ._dtypes import BYTES, E4M3, LONG_NAMES, U8
 from ._errors import last_error
 from ._library import C, MlaPrefillArgs
@@ -188,24 +188,13 @@ def _read(function: str, tensors: Dict[str, Any], options: _Options, stream: Any
     plan = _plans.get(key) or _operands.keep(
         _plans, key, _mla_operands.make_plan(named, by_name, ue8m0, options.num_chunks))
     addresses = [by_name[name][0] if name in by_name else 0 for name in _POINTERS]
+    scale = options.softmax_scale
     packed = _ARGS.pack(_ARGS.size, *plan.counts, *addresses, *plan.layout,
                         _operands.number("num_workers", options.num_workers),
-                        _scale(options.softmax_scale), plan.output_type, not options.causal, ue8m0,
+                        0 if scale is None else _attention_operands.positive("softmax_scale", scale),
+                        plan.output_type, not options.causal, ue8m0,
                         not options.programmatic_dependent, 0)
     return _Call(by_name, plan, packed, handle)
-
-
-def _scale(value: Optional[float]) -> float:
-    """What stands for the default is 0, which nobody can mean."""
-    if value is None:
-        return 0.0
-    if isinstance(value, bool) or hasattr(value, "__dlpack__") or not hasattr(value, "__float__"):
-        # A tensor would have to be waited for.
-        raise TypeError(f"expected softmax_scale to be a float, got {type(value).__name__}")
-    value = float(value)
-    if not 2.0**-126 <= value < 2.0**127:
-        raise ValueError(f"expected softmax_scale to be above 0 and a float32, got {value}")
-    return value
 
 
 # ---- Chunks ----

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Tuple
 
 from . import _operands, _tensors
-from ._dtypes import BF16, E4M3, F32, U8
-
-CODES = (E4M3, U8)  # 8-bit floats, or their bits
+from ._dtypes import BF16, F32
 
 
 def check_logits(view: _tensors.View, rows: int, words: str) -> Tuple[int, int]:

@@ -6,10 +6,9 @@ import struct
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from . import _mqa_operands, _operands, _runtime, _tensors
-from ._dtypes import E4M3, F32, I32, U8
+from ._dtypes import CODES, E4M3, F32, I32, U8
 from ._errors import last_error
 from ._library import C
-from ._mqa_operands import CODES
 from ._runtime import Runtime
 
 _ARGS = struct.Struct("@Q7q7Q4q4i")  # cubinet_paged_mqa_logits_args

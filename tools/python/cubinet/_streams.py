@@ -54,6 +54,15 @@ def cupy_current(device: Optional[int] = None) -> int:
         return cuda.get_current_stream().ptr
 
 
+def cupy_captures() -> bool:
+    """Whether CuPy's current stream of the current device is being captured."""
+    stream = sys.modules["cupy"].cuda.get_current_stream()
+    return stream.ptr not in _LEGACY and bool(stream.is_capturing())
+
+
+_LEGACY = (0, 1)  # the default stream, which cannot be captured
+
+
 def current() -> int:
     """The current stream where no tensor says whose: torch's, else CuPy's, else the default."""
     modules: Dict[str, Any] = sys.modules

@@ -121,20 +121,44 @@ def current_stream(tensors: Sequence[Tuple[str, Any]]) -> int:
     return named[1] if named else 0
 
 
-def scratch(like: Any, count: int, stream: int, lent: List[Any]) -> int:
-    """The address of `count` bytes that the library of `like` makes. lent: gets their owner.
+def make(like: Any, shape: Tuple[int, ...], dtype: str, stream: int) -> Optional[Any]:
+    """A tensor without gaps by the library of `like`; None where that is neither torch nor CuPy,
+    has no such dtype, or would not order earlier and later users of its memory with `stream`.
 
     Requires: the device of `like` is current.
-    Raises ValueError where that library would not order their next user behind `stream`.
     """
     torch, cupy = sys.modules.get("torch"), sys.modules.get("cupy")
     if torch is not None and isinstance(like, torch.Tensor):
         if _streams.torch_current(like.get_device()) == stream:
-            lent.append(torch.empty(count, dtype=torch.uint8, device=like.device))
-            return lent[-1].data_ptr()
-    elif cupy is not None and isinstance(like, cupy.ndarray):
+            return torch.empty(*shape, dtype=getattr(torch, dtype), device=like.device)
+    elif cupy is not None and isinstance(like, cupy.ndarray) and dtype in ("uint8", "float32"):
         if _streams.cupy_current(like.device.id) == stream:
-            lent.append(cupy.empty(count, dtype="uint8"))
-            return lent[-1].data.ptr
-    raise ValueError(f"expected a workspace of {count} bytes, since one is made only for tensors of "
-                     "torch or CuPy on their current stream; pass workspace")
+            return cupy.empty(shape, dtype=dtype)
+    return None
+
+
+def try_scratch(like: Any, count: int, stream: int, lent: List[Any]) -> int:
+    """The address of `count` bytes that the library of `like` makes. lent: gets their owner.
+
+    Returns: 0 where that library would not order their next user behind `stream`; CuPy knows no
+    graphs and would hand them out between two replays.
+    Requires: the device of `like` is current.
+    """
+    cupy = sys.modules.get("cupy")
+    if cupy is not None and isinstance(like, cupy.ndarray) and _streams.cupy_captures():
+        return 0
+    made = make(like, (count,), "uint8", stream)
+    if made is None:
+        return 0
+    lent.append(made)
+    return view("workspace", made, stream, lent)[0]
+
+
+def scratch(like: Any, count: int, stream: int, lent: List[Any]) -> int:
+    """try_scratch, but raises ValueError where it would return 0."""
+    address = try_scratch(like, count, stream, lent)
+    if address == 0:
+        raise ValueError(f"expected a workspace of {count} bytes, since one is made only for "
+                         "tensors of torch or CuPy on their current stream, and by CuPy not while "
+                         "that captures; pass workspace")
+    return address

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from . import _attention_operands, _operands, _runtime, _tensors
 from ._dtypes import BF16, BYTES, E4M3, F16, F32, LONG_NAMES, U8
 from ._errors import last_error
+from ._fp8_attention import fp8_attention, fp8_attention_workspace_bytes
 from ._library import C
 from ._mla_prefill import (
     MlaContextChunk,
@@ -23,6 +24,8 @@ from ._runtime import Runtime
 
 __all__ = [
     "MlaContextChunk",
+    "fp8_attention",
+    "fp8_attention_workspace_bytes",
     "merge_attn_states",
     "mla_prefill",
     "mla_prefill_with_context",

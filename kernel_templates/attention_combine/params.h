@@ -13,6 +13,9 @@ namespace attention_combine {
 //         then. Output: out + (t * out_token_stride + g * out_head_stride) elements;
 //         lse[g * n + t].
 // Units: strides are in elements.
+// Requires: 1 to 128 parts; n * h below 2^31. parts and the strides of parts: multiples of 16
+// bytes;
+//           out and its strides: of 4 elements.
 struct Params {
   const float* parts;         // [p, n, h, dv]
   const float* part_lse;      // [p, h, n]

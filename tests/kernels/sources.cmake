@@ -1,4 +1,5 @@
 set(CUBINET_TESTS_KERNELS
+  attention_combine_emulation_test.cpp
   attention_epilogue_test.cpp
   attention_judge_slips_test.cpp
   attention_judge_test.cpp

@@ -20,4 +20,17 @@ inline float quad_max(float value) {
   return maximum(value, __shfl_xor_sync(0xFFFFFFFFu, value, 2));
 }
 
+inline float warp_sum(float value) {
+  for (unsigned distance = 1; distance < 32; distance *= 2) {
+    value += __shfl_xor_sync(0xFFFFFFFFu, value, distance);
+  }
+  return value;
+}
+inline float warp_max(float value) {
+  for (unsigned distance = 1; distance < 32; distance *= 2) {
+    value = maximum(value, __shfl_xor_sync(0xFFFFFFFFu, value, distance));
+  }
+  return value;
+}
+
 }  // namespace cubinet

@@ -7,6 +7,7 @@
 #include <limits>
 #include <vector>
 
+#include "jit/error.hpp"
 #include "kernels/reference/attention_row_judge.hpp"
 #include "kernels/reference/attention_written.hpp"
 #include "kernels/reference/parallel.hpp"
@@ -20,8 +21,7 @@ constexpr std::int64_t kRowsOfItem = 64;
 constexpr std::uint64_t kFewElements = 1000;
 constexpr std::uint64_t kFewSensitive = 200;
 constexpr std::uint64_t kFewScales = 200;
-// Of sensitive codes: between what one rounding and what two keep.
-constexpr double kKept = 0.55;
+constexpr double kGrowth = 1.3;
 
 double share_of(std::uint64_t count, std::uint64_t all) {
   return all == 0 ? 1.0 : static_cast<double>(count) / static_cast<double>(all);
@@ -41,6 +41,7 @@ void add(AttentionCheck& check, const AttentionCheck& part) {
   check.largest_error = std::max(check.largest_error, part.largest_error);
   check.largest_eager_error = std::max(check.largest_eager_error, part.largest_eager_error);
   check.worst_row_rms = std::max(check.worst_row_rms, part.worst_row_rms);
+  check.worst_row_relative = std::max(check.worst_row_relative, part.worst_row_relative);
   check.worst_lse_error = std::max(check.worst_lse_error, part.worst_lse_error);
   check.identical += part.identical;
   check.identical_unquantised += part.identical_unquantised;
@@ -60,6 +61,7 @@ class Verdict {
 
   void judge_values(double half_unit) {
     at_most("relative rms error", check_.rms, rules_.rms);
+    at_most("distance from the direction", check_.cosine, rules_.cosine);
     const double eager = rules_.eager * check_.largest_eager_error + half_unit;
     if (has_eager_) at_most("largest error beside eager code's", check_.largest_error, eager);
   }
@@ -71,7 +73,7 @@ class Verdict {
     }
     if (check_.sensitive < kFewSensitive) return;
     at_least("share of codes not rounded through bf16 before", check_.sensitive_kept,
-             check_.sensitive, kKept);
+             check_.sensitive, rules_.identical_kept);
   }
   void judge_scales(double rms, bool ue8m0) {
     if (check_.scales < kFewScales) return;
@@ -139,10 +141,16 @@ std::string AttentionCheck::text() const {
 AttentionCheck check_attention(const AttentionProblem& problem, const AttentionReference& reference,
                                const AttentionOutput& output,
                                const AttentionCheckOptions& options) {
+  if (options.rules.weight_floor != 0.0 && reference.floor.empty()) {
+    throw Error(ErrorCode::kInvalidArgument,
+                "judge attention: the reference has no floor of weights; compute it with "
+                "AttentionOptions::floor");
+  }
   const auto rows = static_cast<std::int64_t>(reference.rows.size());
   const std::int64_t items = (rows + kRowsOfItem - 1) / kRowsOfItem;
   std::vector<AttentionPart> parts(static_cast<std::size_t>(items));
-  const AttentionRowJudge judge(reference, output, options.rules);
+  const bool has_sinks = problem.sinks.data != nullptr;
+  const AttentionRowJudge judge(reference, output, options.rules, has_sinks);
   parallel_for(items, options.threads, [&](std::int64_t item, unsigned) {
     const std::int64_t end = std::min(rows, (item + 1) * kRowsOfItem);
     for (std::int64_t row = item * kRowsOfItem; row < end; ++row) {
@@ -159,7 +167,8 @@ AttentionCheck check_attention(const AttentionProblem& problem, const AttentionR
   judge_written(check_written(problem, output, options), check);
   check.rms = relative(sums.errors, sums.squares);
   check.eager_rms = relative(sums.eager_errors, sums.squares);
-  if (check.elements < kFewElements || !options.rules.statistics) return check;
+  if (sums.errors != 0.0) check.cosine = sums.errors / (sums.squares + sums.got_squares);
+  if (sums.elements < kFewElements || !options.rules.statistics) return check;
   Verdict verdict(check, options.rules);
   if (!reference.eager.empty()) verdict.has_eager();
   if (output.type == DType::kE4M3) {
@@ -182,6 +191,38 @@ AttentionRules rules_of_joined_parts(std::size_t chunks) noexcept {
   rules.row_rms *= deviations;
   rules.eager *= deviations;
   return rules;
+}
+
+AttentionRules rules_of_fp8_weights() noexcept {
+  AttentionRules rules;
+  rules.weight_error = 0x1p-4;
+  rules.weight_floor = 0x1p-18;
+  rules.sum_error = 4e-3;
+  rules.score_error = 0x1p-12;
+  rules.exact_row = false;
+  rules.rms = 3.5e-2;
+  rules.cosine = 6e-4;
+  rules.rms_keys = 32;
+  rules.row_rms = rules.row_relative = 8e-2;
+  // A step of e4m3 is no longer many times the error of a value.
+  rules.identical = 0.65;
+  rules.identical_kept = 0.0;
+  rules.lse_absolute = 1e-3;
+  rules.lse_relative = 1e-6;
+  return rules;
+}
+
+AttentionRules rules_of_biased_values(std::int64_t accumulation_interval) noexcept {
+  AttentionRules rules = rules_of_fp8_weights();
+  rules.rms = accumulation_interval > 1 ? 1.2e-2 : 4e-3;
+  rules.rms_keys = 1024;
+  return rules;
+}
+
+std::string check_growth(const AttentionCheck& shorter, const AttentionCheck& longer) {
+  if (longer.rms <= kGrowth * shorter.rms) return "";
+  return fmt::format("relative rms error is {:.3g} of longer contexts, {:.3g} of shorter ones",
+                     longer.rms, shorter.rms);
 }
 
 std::uint8_t quantise_to_e4m3(double value, float inverse) noexcept {

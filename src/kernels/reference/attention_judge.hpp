@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "jit/abi.hpp"
@@ -62,7 +63,35 @@ struct AttentionRules {
   // Shares, rms and what is said of a row on the whole: of values that vary like random ones. Off
   // for operands that are alike, whose errors are too.
   bool statistics = true;
+
+  // Of weights in 8 bits, which rules_of_fp8_weights sets.
+  double weight_floor = 0.0;   // of one element, in units of AttentionReference::floor
+  double sum_error = 0.0;      // of one element, in units of sum p|v|: of sums of few bits
+  double score_error = 0.0;    // of a score, in units of the row's largest; where it is more than
+                               // sum_error or lse_absolute, it counts in its place
+  bool exact_row = true;       // a row of one key is judged bit by bit
+  bool empty_row = true;       // the elements of a row of no key are 0; else they are anything, as
+                               // in parts of a split that the LSE says are empty
+  double identical_kept = 0.55;  // share of sensitive codes that are kept
+  std::int64_t rms_keys = 0;     // rms, cosine and row_relative are of rows that see so many or more
+  // The limits: of 1 - 2 <x, y> / (|x|^2 + |y|^2), and of one row in units of its root of |output|^2.
+  double cosine = std::numeric_limits<double>::infinity();
+  double row_relative = std::numeric_limits<double>::infinity();
 };
+
+// The rules of kernels whose weights are e4m3 of 2^8 times the weight relative to the largest so
+// far, with fp32 sums of products in 8 bits, for values like N(0, 1); the reference needs `floor`.
+//
+// One element: half a step of e4m3 of every weight, 2^-18 of the largest for those below all steps,
+//         4e-3 for what the tensor cores cut off. All: rms 3.5e-2. A row of 32 keys or more: 8e-2
+//         of itself. LSE: 1e-3.
+AttentionRules rules_of_fp8_weights() noexcept;
+
+// The same for values whose mean is not 0, like U(0, 1) or N(1, 1), whose sums grow with their
+// number: rms 4e-3, or 1.2e-2 where sums are carried over to fp32 after several key tiles, of rows
+// of 1024 keys or more. Sums that are never carried over fail from some thousand keys on, which no
+// rule about N(0, 1) sees.
+AttentionRules rules_of_biased_values(std::int64_t accumulation_interval) noexcept;
 
 // The rules for parts, those of `chunks` of context and one more, that were each rounded to 16
 // bits, as was every join of two. (Parts in fp32 need no others.)
@@ -89,7 +118,9 @@ struct AttentionCheck {
   double largest_eager_error = 0.0;  // 0 without the reference's eager results
   double rms = 0.0;                  // relative
   double eager_rms = 0.0;
+  double cosine = 0.0;  // as AttentionRules
   double worst_row_rms = 0.0;    // as AttentionRules::row_rms; not of e4m3
+  double worst_row_relative = 0.0;  // as AttentionRules::row_relative; not of e4m3
   double worst_lse_error = 0.0;  // |error|
   std::uint64_t identical = 0;   // codes that are those of the float64 values
   std::uint64_t identical_unquantised = 0;
@@ -109,10 +140,11 @@ struct AttentionCheck {
 
 // Compares the rows of the reference with a result.
 //
-// One key seen: the element is the key's value, rounded once, and the code that of value *
+// One key seen, with exact_row: the element is the key's value, rounded once, and the code that of value *
 //         (1.0F / scale) in fp32; bit for bit.
-// bf16, f16, f32: half a unit in the last place and weight_error; rms, row_rms and eager.
-// e4m3: a code between those of the values weight_error below and above, 0x7E for a NaN; no NaN
+// bf16, f16, f32: half a unit in the last place, weight_error and weight_floor, with sum_error; rms,
+//         row_rms and eager.
+// e4m3: a code between those of the values as much below and above, 0x7E for a NaN; no NaN
 //         code anywhere. In a row as many codes off as errors of row_rms / 2 explain; of all,
 //         `identical`. Where a second rounding through bf16 would matter, most codes are as
 //         without.
@@ -123,10 +155,15 @@ struct AttentionCheck {
 //         of a group is +-448. Over all, scales are as near as rms.
 // lse:    lse_absolute + lse_relative * |lse|; exactly -inf where no key is seen.
 // Shares and rms count from 1000 elements on, shares less four standard deviations of chance.
+// Errors: kInvalidArgument if rules have a weight_floor and the reference has not.
 // Threads: starts its own.
 AttentionCheck check_attention(const AttentionProblem& problem, const AttentionReference& reference,
                                const AttentionOutput& output,
                                const AttentionCheckOptions& options = {});
+
+// Whether errors of biased values stay what they are as contexts grow: "" if rms of `longer` is at
+// most 1.3 times that of `shorter`, else what is wrong.
+std::string check_growth(const AttentionCheck& shorter, const AttentionCheck& longer);
 
 // The code of value * inverse, rounded once and saturated; 0x7E for a NaN.
 std::uint8_t quantise_to_e4m3(double value, float inverse) noexcept;

@@ -49,6 +49,8 @@ void AttentionSums::add(const AttentionSums& other) {
   errors += other.errors;
   eager_errors += other.eager_errors;
   squares += other.squares;
+  got_squares += other.got_squares;
+  elements += other.elements;
   scale_errors += other.scale_errors;
   largest = std::max(largest, other.largest);
 }
@@ -58,7 +60,9 @@ struct AttentionRowJudge::Row {
   AttentionRow at;
   std::int64_t offset = 0;  // of the output
   double spread = 0.0;
-  bool exact = false;  // one key is seen or none
+  std::int64_t seen = 0;
+  bool exact = false;  // nothing is rounded but the result
+  bool counts = true;  // in what is said of all rows
   AttentionSums sums{};
   double expected_changes = 0.0;  // of codes
   std::uint64_t changes = 0;
@@ -86,8 +90,22 @@ AttentionRowJudge::Row AttentionRowJudge::row_at(std::size_t row) const {
   made.at = reference_.rows[row];
   made.offset = made.at.token * output_.token_stride + made.at.head * output_.head_stride;
   made.spread = reference_.spread[row];
-  made.exact = reference_.seen[row] <= 1;
+  made.seen = reference_.seen[row];
+  made.exact = made.seen == 0 || (made.seen == 1 && rules_.exact_row);
+  made.counts = made.seen >= rules_.rms_keys;
   return made;
+}
+
+// The one weight of a row of one key is 1, without a sink beside it.
+double AttentionRowJudge::error_of(const Row& row, std::size_t index) const {
+  if (row.exact) return 0.0;
+  if (row.seen == 1 && !has_sinks_) return kFp32Error * reference_.magnitude[index];
+  // A weight changes by its own score's error and, with all others, by that of the sum.
+  const double scores = 2 * rules_.score_error * reference_.largest_score[row.index];
+  const double sums = std::max({kFp32Error, rules_.sum_error, scores});
+  const double error = (rules_.weight_error + sums) * reference_.magnitude[index];
+  if (rules_.weight_floor == 0.0) return error;
+  return error + rules_.weight_floor * reference_.floor[index];
 }
 
 AttentionRowJudge::Element AttentionRowJudge::element_at(const Row& row, std::size_t i) const {
@@ -95,9 +113,7 @@ AttentionRowJudge::Element AttentionRowJudge::element_at(const Row& row, std::si
   Element element;
   element.i = i;
   element.value = reference_.output[index];
-  if (!row.exact) {
-    element.error = (rules_.weight_error + kFp32Error) * reference_.magnitude[index];
-  }
+  element.error = error_of(row, index);
   const auto at = static_cast<std::uint64_t>(row.offset) + i;
   element.got = output_.type == DType::kE4M3 ? value_of(kE4M3Format, code_at(output_.output, at))
                                              : load_element(output_.type, output_.output, at);
@@ -107,12 +123,15 @@ AttentionRowJudge::Element AttentionRowJudge::element_at(const Row& row, std::si
 void AttentionRowJudge::judge(std::size_t index, AttentionPart& part) const {
   Row row = row_at(index);
   ++part.check.rows;
+  if (row.seen == 0 && !rules_.empty_row) return judge_lse(row, part);
   if (output_.type == DType::kE4M3) {
     judge_codes(row, part);
   } else {
     judge_values(row, part);
   }
   judge_lse(row, part);
+  if (!row.counts) return;
+  row.sums.elements = static_cast<std::uint64_t>(reference_.head_dim_v);
   part.sums.add(row.sums);
 }
 
@@ -141,6 +160,7 @@ void AttentionRowJudge::judge_value(Row& row, std::size_t i, AttentionPart& part
   part.check.largest_error = std::max(part.check.largest_error, error);
   row.sums.errors += error * error;
   row.sums.squares += element.value * element.value;
+  row.sums.got_squares += element.got * element.got;
   row.sums.largest = std::max(row.sums.largest, std::fabs(element.value));
   if (reference_.eager.empty()) return;
   const std::size_t at = row.index * static_cast<std::size_t>(reference_.head_dim_v) + i;
@@ -155,9 +175,15 @@ void AttentionRowJudge::judge_values(Row& row, AttentionPart& part) const {
   if (row.sums.errors == 0.0 || !rules_.statistics) return;
   const double squares = row.sums.squares + static_cast<double>(elements) * row.spread * row.spread;
   const double rms = std::sqrt(row.sums.errors / squares);
+  const double relative = row.counts ? std::sqrt(row.sums.errors / row.sums.squares) : 0.0;
   part.check.worst_row_rms = std::max(part.check.worst_row_rms, rms);
-  if (rms <= rules_.row_rms) return;
+  part.check.worst_row_relative = std::max(part.check.worst_row_relative, relative);
+  if (rms <= rules_.row_rms && relative <= rules_.row_relative) return;
   row.note(part, part.check.wrong_rows, [&] {
+    if (rms <= rules_.row_rms) {
+      return fmt::format("the row is off by {:.3g} of itself, at most {:.3g} is right", relative,
+                         rules_.row_relative);
+    }
     return fmt::format("the row is off by {:.3g}, at most {:.3g} is right", rms, rules_.row_rms);
   });
 }
@@ -305,7 +331,9 @@ void AttentionRowJudge::judge_lse(const Row& row, AttentionPart& part) const {
       static_cast<double>(output_.lse[row.at.head * output_.lse_head_stride + row.at.token]);
   if (same(got, expected)) return;
   const double error = std::fabs(got - expected);
-  const double bound = rules_.lse_absolute + rules_.lse_relative * std::fabs(expected);
+  const double scores = rules_.score_error * reference_.largest_score[row.index];
+  const double bound =
+      std::max(rules_.lse_absolute, scores) + rules_.lse_relative * std::fabs(expected);
   if (std::isfinite(expected) && error <= bound) {
     part.check.worst_lse_error = std::max(part.check.worst_lse_error, error);
     return;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "jit/abi.hpp"
@@ -14,8 +15,10 @@ struct AttentionSums {
   double errors = 0.0;  // squared, as the others
   double eager_errors = 0.0;
   double squares = 0.0;
+  double got_squares = 0.0;
   double scale_errors = 0.0;  // of groups, relative
   double largest = 0.0;       // |value|
+  std::uint64_t elements = 0;
 
   void add(const AttentionSums& other);
 };
@@ -32,8 +35,8 @@ struct AttentionPart {
 class AttentionRowJudge {
  public:
   AttentionRowJudge(const AttentionReference& reference, const AttentionOutput& output,
-                    const AttentionRules& rules)
-      : reference_(reference), output_(output), rules_(rules) {}
+                    const AttentionRules& rules, bool has_sinks)
+      : reference_(reference), output_(output), rules_(rules), has_sinks_(has_sinks) {}
 
   // Row `row` of the reference.
   void judge(std::size_t row, AttentionPart& part) const;
@@ -43,6 +46,7 @@ class AttentionRowJudge {
   struct Element;
 
   Row row_at(std::size_t row) const;
+  double error_of(const Row& row, std::size_t index) const;
   Element element_at(const Row& row, std::size_t i) const;
   void judge_value(Row& row, std::size_t i, AttentionPart& part) const;
   void judge_values(Row& row, AttentionPart& part) const;
@@ -56,6 +60,7 @@ class AttentionRowJudge {
   const AttentionReference& reference_;
   const AttentionOutput& output_;
   const AttentionRules& rules_;
+  bool has_sinks_;
 };
 
 }  // namespace jit::inline v1::reference

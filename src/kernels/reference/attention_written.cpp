@@ -25,10 +25,12 @@ struct Layout {
 
 class Writing {
  public:
-  Writing(const AttentionProblem& problem, const AttentionOutput& output, bool poisoned)
+  Writing(const AttentionProblem& problem, const AttentionOutput& output,
+          const AttentionCheckOptions& options)
       : problem_(problem),
         output_(output),
-        poisoned_(poisoned),
+        poisoned_(options.poisoned),
+        needs_all_(options.poisoned && options.rules.empty_row),
         bytes_(static_cast<std::int64_t>(bytes_of(output.type))),
         belongs_(static_cast<std::size_t>(problem.num_tokens)) {
     for (std::int64_t sequence = 0; sequence < problem.num_sequences; ++sequence) {
@@ -103,7 +105,7 @@ class Writing {
     const std::byte* const first = at(offset_of(row));
     const std::byte* const last = first + problem_.head_dim_v * bytes_;
     // The usual row has no byte like that: one look at it is quick.
-    if (std::memchr(first, 0xFF, static_cast<std::size_t>(last - first)) != nullptr && poisoned_) {
+    if (std::memchr(first, 0xFF, static_cast<std::size_t>(last - first)) != nullptr && needs_all_) {
       for (std::int64_t i = 0; i < problem_.head_dim_v; ++i) {
         if (!is_poison(first + i * bytes_, static_cast<std::size_t>(bytes_))) continue;
         note(found.missing, row, fmt::format("element {} was not written", i), found);
@@ -127,6 +129,7 @@ class Writing {
   const AttentionProblem& problem_;
   const AttentionOutput& output_;
   bool poisoned_;
+  bool needs_all_;  // elements, of every row
   std::int64_t bytes_;
   std::vector<char> belongs_;  // of tokens: to a sequence
   Layout layout_;
@@ -136,7 +139,7 @@ class Writing {
 
 AttentionWritten check_written(const AttentionProblem& problem, const AttentionOutput& output,
                                const AttentionCheckOptions& options) {
-  const Writing writing(problem, output, options.poisoned);
+  const Writing writing(problem, output, options);
   std::vector<AttentionWritten> parts(static_cast<std::size_t>(writing.outer()));
   parallel_for(writing.outer(), options.threads, [&](std::int64_t outer, unsigned) {
     writing.check_rows(outer, parts[static_cast<std::size_t>(outer)]);

@@ -28,6 +28,7 @@ set(CUBINET_SOURCES_KERNELS
     paged_mqa_tuning.cpp
     random_pool.cpp
     reference/attention.cpp
+    reference/attention_emulator.cpp
     reference/attention_judge.cpp
     reference/attention_keys.cpp
     reference/attention_row_judge.cpp
@@ -41,5 +42,6 @@ set(CUBINET_SOURCES_KERNELS
     reference/mqa_scores.cpp
     reference/multiply.cpp
     reference/parallel.cpp
+    reference/tensor_core.cpp
     tuning_problems.cpp
     workers.cpp)

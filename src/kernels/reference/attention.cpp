@@ -77,7 +77,7 @@ class UnitWorker {
     const std::size_t first = scores_.begin(i);
     const std::size_t end = scores_.end(i);
     to_.seen[row] = static_cast<std::int64_t>(scores_.seen(i));
-    to_.largest_score[row] = scores_.largest_raw(i);
+    to_.score_size[row] = scores_.score_size(i);
     double highest = -kInfinity;
     for (std::size_t j = first; j < end; ++j) highest = std::max(highest, scores[j]);
     const double largest = std::max(highest, scores_.sink(i));
@@ -161,10 +161,13 @@ class UnitWorker {
     }
     for (std::size_t i = 0; i < unit.rows.size(); ++i) {
       double sum = 0.0;
+      double weights = 0.0;
       for (std::size_t j = scores_.begin(i); j < scores_.end(i); ++j) {
         const double weight = exact_.weights[i * stride_ + j];
+        weights += weight * weight;
         sum += weight * weight * squares_[j];
       }
+      to_.concentration[unit.rows[i]] = std::sqrt(weights);
       to_.spread[unit.rows[i]] = std::sqrt(sum) * std::fabs(scale);
       if (!options_.eager) continue;
       double* const eager = &to_.eager[unit.rows[i] * dim_v()];
@@ -206,7 +209,8 @@ AttentionReference compute_attention(const AttentionProblem& problem,
   to.lse.resize(to.rows.size());
   to.spread.resize(to.rows.size());
   to.seen.resize(to.rows.size());
-  to.largest_score.resize(to.rows.size());
+  to.score_size.resize(to.rows.size());
+  to.concentration.resize(to.rows.size());
 
   const auto count = static_cast<std::int64_t>(units.size());
   std::vector<UnitWorker> workers(workers_for(count, options.threads),

@@ -140,7 +140,9 @@ struct AttentionReference {
   std::vector<double> fused;       // [rows, head_dim_v]; weights relative to the row's largest
                                    // rounded to bf16, their sum not, results not
   std::vector<double> floor;       // [rows, head_dim_v]: the largest p_j * sum over j of |v_j|
-  std::vector<double> largest_score;  // [rows]: |score| before a softcap
+  std::vector<double> score_size;  // [rows]: scale * |q| * the largest |k_j|: how large the sums
+                                   // are that scores come of
+  std::vector<double> concentration;  // [rows]: root of the sum over j of p_j^2
 };
 
 // Errors: kInvalidArgument for a row of no sequence, heads that do not divide, another type.

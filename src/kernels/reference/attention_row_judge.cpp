@@ -64,6 +64,8 @@ struct AttentionRowJudge::Row {
   bool exact = false;  // nothing is rounded but the result
   bool counts = true;  // in what is said of all rows
   AttentionSums sums{};
+  double wrong_errors = 0.0;  // squared, of elements that are wrong, and their squares
+  double wrong_squares = 0.0;
   double expected_changes = 0.0;  // of codes
   std::uint64_t changes = 0;
 
@@ -101,7 +103,7 @@ double AttentionRowJudge::error_of(const Row& row, std::size_t index) const {
   if (row.exact) return 0.0;
   if (row.seen == 1 && !has_sinks_) return kFp32Error * reference_.magnitude[index];
   // A weight changes by its own score's error and, with all others, by that of the sum.
-  const double scores = 2 * rules_.score_error * reference_.largest_score[row.index];
+  const double scores = 2 * rules_.score_error * reference_.score_size[row.index];
   const double sums = std::max({kFp32Error, rules_.sum_error, scores});
   const double error = (rules_.weight_error + sums) * reference_.magnitude[index];
   if (rules_.weight_floor == 0.0) return error;
@@ -132,6 +134,8 @@ void AttentionRowJudge::judge(std::size_t index, AttentionPart& part) const {
   judge_lse(row, part);
   if (!row.counts) return;
   row.sums.elements = static_cast<std::uint64_t>(reference_.head_dim_v);
+  row.sums.errors += row.wrong_errors;
+  row.sums.squares += row.wrong_squares;
   part.sums.add(row.sums);
 }
 
@@ -151,6 +155,8 @@ void AttentionRowJudge::judge_value(Row& row, std::size_t i, AttentionPart& part
   const double bound =
       element.error + unit_of(output_.type, std::fabs(element.value) + element.error) / 2;
   if (!(error <= bound)) {
+    if (std::isfinite(error)) row.wrong_errors += error * error;
+    row.wrong_squares += element.value * element.value;
     return row.note(part, part.check.wrong, [&] {
       return fmt::format("element {} is {}, expected {} +- {:.3g}", i, element.got, element.value,
                          bound);
@@ -331,7 +337,9 @@ void AttentionRowJudge::judge_lse(const Row& row, AttentionPart& part) const {
       static_cast<double>(output_.lse[row.at.head * output_.lse_head_stride + row.at.token]);
   if (same(got, expected)) return;
   const double error = std::fabs(got - expected);
-  const double scores = rules_.score_error * reference_.largest_score[row.index];
+  // Errors of scores meet in the sum, weighted.
+  const double scores =
+      rules_.score_error * reference_.score_size[row.index] * reference_.concentration[row.index];
   const double bound =
       std::max(rules_.lse_absolute, scores) + rules_.lse_relative * std::fabs(expected);
   if (std::isfinite(expected) && error <= bound) {

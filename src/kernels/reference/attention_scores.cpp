@@ -8,7 +8,7 @@
 
 #include "jit/error.hpp"
 #include "kernels/reference/element.hpp"
-#include "kernels/reference/rounding.hpp"
+#include "kernels/reference/tensor_core.hpp"
 
 namespace jit::inline v1::reference {
 namespace {
@@ -16,6 +16,12 @@ namespace {
 float scale_of(const AttentionProblem& problem) {
   if (problem.softmax_scale != 0.0F) return problem.softmax_scale;
   return static_cast<float>(1.0 / std::sqrt(static_cast<double>(problem.head_dim)));
+}
+
+double sum_of_squares(const double* values, std::size_t count, std::size_t stride) {
+  double sum = 0.0;
+  for (std::size_t i = 0; i < count; ++i) sum += values[i * stride] * values[i * stride];
+  return sum;
 }
 
 }  // namespace
@@ -79,8 +85,8 @@ void check_attention_problem(const AttentionProblem& problem) {
 }
 
 AttentionScores::AttentionScores(const AttentionProblem& problem, AttentionKeyRange only,
-                                 std::size_t step_depth)
-    : problem_(problem), only_(only), step_depth_(step_depth) {}
+                                 bool in_tensor_core)
+    : problem_(problem), only_(only), in_tensor_core_(in_tensor_core) {}
 
 void AttentionScores::compute(const AttentionUnit& unit, std::span<const AttentionRow> rows) {
   sequence_ = unit.sequence;
@@ -128,21 +134,21 @@ void AttentionScores::place(const AttentionUnit& unit, std::span<const Attention
 
 void AttentionScores::multiply(AttentionSequenceKeys& keys) {
   const auto dim = static_cast<std::size_t>(problem_.head_dim);
-  const std::size_t step = step_depth_ == 0 ? dim : step_depth_;
+  const std::size_t step = in_tensor_core_ ? kTensorCoreDepth : dim;
+  const auto add = in_tensor_core_ ? multiply_add_in_tensor_core : multiply_add;
   keys_.assign(dim * kKeys, 0.0);
   scores_.assign(kRows * stride_, 0.0);
+  squares_.assign(stride_, 0.0);
   for (std::size_t column = 0; column < columns_; column += kKeys) {
     const std::size_t count = std::min(kKeys, columns_ - column);
     keys.load_transposed(first_ + static_cast<std::int64_t>(column),
                          static_cast<std::int64_t>(count), kKeys, keys_.data());
+    for (std::size_t j = 0; j < count; ++j) {
+      squares_[column + j] = sum_of_squares(&keys_[j], dim, kKeys);
+    }
     for (std::size_t d = 0; d < dim; d += step) {
-      multiply_add({padded_rows(), kKeys, std::min(step, dim - d), &queries_[d], dim,
-                    &keys_[d * kKeys], kKeys, &scores_[column], stride_});
-      if (step_depth_ == 0) continue;
-      for (std::size_t i = 0; i < rows_; ++i) {
-        double* const scores = &scores_[i * stride_ + column];
-        for (std::size_t j = 0; j < kKeys; ++j) scores[j] = truncate_to_13_bits(scores[j]);
-      }
+      add({padded_rows(), kKeys, std::min(step, dim - d), &queries_[d], dim, &keys_[d * kKeys],
+           kKeys, &scores_[column], stride_});
     }
   }
 }
@@ -153,9 +159,11 @@ void AttentionScores::finish(std::size_t i) {
   double largest = 0.0;
   for (std::size_t j = begin_[i]; j < end_[i]; ++j) {
     scores[j] *= scale_;
-    largest = std::max(largest, std::fabs(scores[j]));
+    largest = std::max(largest, squares_[j]);
   }
-  largest_raw_[i] = largest;
+  const auto dim = static_cast<std::size_t>(problem_.head_dim);
+  score_sizes_[i] =
+      std::fabs(scale_) * std::sqrt(largest * sum_of_squares(&queries_[i * dim], dim, 1));
   if (cap == 0.0) return;
   for (std::size_t j = begin_[i]; j < end_[i]; ++j) scores[j] = cap * std::tanh(scores[j] / cap);
 }

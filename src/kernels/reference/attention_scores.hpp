@@ -41,10 +41,10 @@ class AttentionScores {
   static constexpr std::size_t kRows = 16;
   static constexpr std::size_t kKeys = 64;
 
-  // Of the keys `only`. With step_depth scores are summed up in steps of so many elements and lose
-  // all but 13 bits of the fraction after each.
+  // Of the keys `only`; with `in_tensor_core` products are summed up as multiply_add_in_tensor_core
+  // does it.
   explicit AttentionScores(const AttentionProblem& problem, AttentionKeyRange only = {},
-                           std::size_t step_depth = 0);
+                           bool in_tensor_core = false);
 
   void compute(const AttentionUnit& unit, std::span<const AttentionRow> rows);
 
@@ -63,7 +63,8 @@ class AttentionScores {
   // After scale and softcap; only those that are seen are scores.
   const double* row(std::size_t i) const { return scores_.data() + i * stride_; }
   double sink(std::size_t i) const { return sinks_[i]; }
-  double largest_raw(std::size_t i) const { return largest_raw_[i]; }  // |score| before a softcap
+  // As AttentionReference.
+  double score_size(std::size_t i) const { return score_sizes_[i]; }
   double value_scale() const { return value_scale_; }
 
   // The values of `count` columns from `column` on, as [count, head_dim_v].
@@ -77,7 +78,7 @@ class AttentionScores {
 
   const AttentionProblem& problem_;
   AttentionKeyRange only_;
-  std::size_t step_depth_;
+  bool in_tensor_core_;
   double scale_ = 1.0;
   double value_scale_ = 1.0;
   std::int64_t sequence_ = 0;
@@ -89,10 +90,11 @@ class AttentionScores {
   std::array<std::size_t, kRows> begin_{};
   std::array<std::size_t, kRows> end_{};
   std::array<double, kRows> sinks_{};
-  std::array<double, kRows> largest_raw_{};
+  std::array<double, kRows> score_sizes_{};
   std::vector<double> queries_;
-  std::vector<double> keys_;    // [head_dim, kKeys]
-  std::vector<double> scores_;  // [kRows, stride]
+  std::vector<double> keys_;     // [head_dim, kKeys]
+  std::vector<double> squares_;  // [columns]: of keys
+  std::vector<double> scores_;   // [kRows, stride]
 };
 
 }  // namespace jit::inline v1::reference

@@ -60,12 +60,4 @@ inline double round_to(const FloatFormat& format, double value,
   return std::copysign(format.has_infinity ? Limits::infinity() : Limits::quiet_NaN(), value);
 }
 
-// All but 13 bits of the fraction cut off, as the 8-bit products of sm_90 leave their sums. NaN and
-// infinities stay.
-inline double truncate_to_13_bits(double value) noexcept {
-  constexpr std::uint64_t kKept = ~((std::uint64_t{1} << (52 - 13)) - 1);
-  if (std::isnan(value)) return value;
-  return std::bit_cast<double>(std::bit_cast<std::uint64_t>(value) & kKept);
-}
-
 }  // namespace jit::inline v1::reference

@@ -1,8 +1,11 @@
 set(CUBINET_SOURCES_KERNELS
     attention_operands.cpp
     fp8_attention.cpp
+    fp8_attention_call.cpp
+    fp8_attention_judge.cpp
     fp8_attention_operands.cpp
     fp8_attention_splits.cpp
+    fp8_attention_tuning.cpp
     fp8_output.cpp
     merge_attn_states.cpp
     merge_attn_states_tuning.cpp

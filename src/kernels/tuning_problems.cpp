@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "kernels/fp8_attention_tuning.hpp"
 #include "kernels/merge_attn_states_tuning.hpp"
 #include "kernels/mla_prefill_tuning.hpp"
 #include "kernels/mqa_tuning.hpp"
@@ -12,8 +13,9 @@
 namespace jit::inline v1 {
 
 std::span<const ShippedTuningProblem> shipped_tuning_problems() {
-  static constexpr std::array<ShippedTuningProblem, 5> kShipped{
-      {{"merge_attn_states", make_merge_attn_states_problem},
+  static constexpr std::array<ShippedTuningProblem, 6> kShipped{
+      {{"fp8_attention", make_fp8_attention_problem},
+       {"merge_attn_states", make_merge_attn_states_problem},
        {"mla_prefill", make_mla_prefill_problem},
        {"mqa_logits", make_mqa_logits_problem},
        {"paged_mqa_logits", make_paged_mqa_logits_problem},

@@ -12,6 +12,7 @@ set(CUBINET_TESTS_KERNELS
   fp8_attention_memory_refusal_test.cpp
   fp8_attention_refusal_test.cpp
   fp8_attention_splits_test.cpp
+  fp8_attention_tuning_test.cpp
   group_reference_test.cpp
   group_scale_test.cpp
   merge_attn_states_params_test.cpp

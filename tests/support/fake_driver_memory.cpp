@@ -37,7 +37,9 @@ FAKE_CALL cuMemGetInfo_v2(std::size_t* free_bytes, std::size_t* total_bytes) {
 FAKE_CALL cuMemAlloc_v2(CudaDevicePointer* pointer, std::size_t bytes) {
   FAKE_ENTER_UNSAFE;
   if (FakeState::current() == nullptr) return kCudaInvalidContext;
-  void* memory = std::malloc(bytes);
+  // As the driver's, whose addresses 256 divides.
+  constexpr std::size_t kAlignment = 256;
+  void* memory = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   state.allocations.insert(memory);
   *pointer = reinterpret_cast<CudaDevicePointer>(memory);
   return 0;

@@ -1,5 +1,6 @@
 set(CUBINET_TESTS_TOOLS
     bench_compile_test.cpp
+    bench_fp8_attention_test.cpp
     bench_kernels_test.cpp
     cache_diff_test.cpp
     cache_stats_test.cpp

@@ -3,6 +3,11 @@ set(CUBINET_SOURCES_BENCH
     child_process.cpp
     compile_time.cpp
     farm.cpp
+    fp8_attention.cpp
+    fp8_attention_decode.cpp
+    fp8_attention_figures.cpp
+    fp8_attention_point.cpp
+    fp8_attention_tiles.cpp
     machine_text.cpp
     merge_attn_states.cpp
     mla_prefill.cpp

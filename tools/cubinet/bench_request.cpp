@@ -66,6 +66,42 @@ std::vector<MlaPrefillSpec> parse_specs(const std::vector<std::string>& texts) {
   return specs;
 }
 
+std::vector<Fp8Shape> parse_shapes(const std::vector<std::string>& texts) {
+  std::vector<Fp8Shape> shapes;
+  for_each_word(texts, [&](const std::string& word) {
+    const auto shape = parse_fp8_shape(word);
+    if (!shape) {
+      throw UsageError(
+          fmt::format("bench: --shapes takes sequences x tokens, up to a million together, such as "
+                      "1x16384,32x512, not {}",
+                      word));
+    }
+    shapes.push_back(*shape);
+  });
+  return shapes;
+}
+
+std::vector<std::int64_t> parse_head_dims(const std::vector<std::string>& texts) {
+  const std::vector<std::int64_t> head_dims = parse_numbers(texts, "--head-dim");
+  for (const std::int64_t dim : head_dims) {
+    if (std::find(kFp8HeadDims.begin(), kFp8HeadDims.end(), dim) == kFp8HeadDims.end()) {
+      throw UsageError(
+          fmt::format("bench: --head-dim takes 64, 96, 128, 192 and 256, not {}", dim));
+    }
+  }
+  return head_dims;
+}
+
+// "none" is 0.
+std::vector<std::int64_t> parse_page_sizes(const std::vector<std::string>& texts) {
+  std::vector<std::int64_t> sizes;
+  for_each_word(texts, [&](const std::string& word) {
+    if (word == "none") sizes.push_back(0);
+    else sizes.push_back(parse_numbers({word}, "--page-size").front());
+  });
+  return sizes;
+}
+
 std::optional<DType> parse_logits(const std::string& text) {
   if (text.empty()) return std::nullopt;
   if (text == "f32") return DType::kF32;
@@ -101,16 +137,19 @@ void check_processes(const BenchRequest& request) {
 
 void BenchRequest::declare(Arguments& arguments) {
   arguments.add({"NAME",
-                 "merge_attn_states, mla_prefill, paged_mqa_logits, mqa_logits; runtime for hits, "
-                 "launches and restarts; start for many kernels in many processes; tuning for "
+                 "merge_attn_states, mla_prefill, paged_mqa_logits, mqa_logits, fp8_attention, "
+                 "fp8_attention_decode; fp8_attention_tiles for what the compiler says of them; "
+                 "runtime for hits, launches and restarts; start for many kernels in many "
+                 "processes; tuning for "
                  "requests, choices and their cost; farm for precompile; compile for the compiler, "
                  "by preset",
                  {}},
                 names);
   arguments.add({"--tokens", "Token counts", "LIST"}, tokens);
   arguments.add({"--keys", "mqa_logits: key counts", "LIST"}, keys);
-  arguments.add({"--batch", "paged_mqa_logits: requests", "LIST"}, batches);
-  arguments.add({"--context", "paged_mqa_logits: keys of a request", "LIST"}, contexts);
+  arguments.add({"--batch", "paged_mqa_logits, fp8_attention_decode: requests", "LIST"}, batches);
+  arguments.add({"--context", "paged_mqa_logits, fp8_attention_decode: keys of a request", "LIST"},
+                contexts);
   arguments.add({"--next-n", "paged_mqa_logits: tokens of a request (else 1,2,3,4)", "LIST"},
                 next_n);
   arguments.add({"--ragged", "paged_mqa_logits: 0.7 to 1.3 of the context", {}}, ragged);
@@ -122,10 +161,18 @@ void BenchRequest::declare(Arguments& arguments) {
                 scales);
   arguments.add({"--specs", "mla_prefill: batches (q512, 8q4k: 8 sequences of 4096)", "LIST"},
                 specs);
-  arguments.add({"--no-counters", "mla_prefill: without work counters", {}}, no_counters);
+  arguments.add({"--no-counters", "mla_prefill, fp8_attention: without work counters", {}},
+                no_counters);
+  arguments.add({"--head-dim", "fp8_attention: elements per head", "LIST"}, head_dims);
+  arguments.add({"--shapes", "fp8_attention: batches of prefill (4x4096: 4 sequences)", "LIST"},
+                shapes);
+  arguments.add({"--page-size", "fp8_attention_decode: tokens of a page; none", "LIST"},
+                page_sizes);
+  arguments.add({"--variants", "fp8_attention_tiles: with each mask, layout and output", {}},
+                variants);
   arguments.add({"--workers", "farm: numbers of worker processes", "LIST"}, workers);
   arguments.add({"--kernels", "farm: kernels to compile each time (else 64)", "N"}, kernels);
-  arguments.add({"--arch", "farm, compile: architecture (else sm_90a)", "ARCH"}, arch);
+  arguments.add({"--arch", "farm, compile, tiles: architecture (else sm_90a)", "ARCH"}, arch);
   arguments.add(
       {"--preset", "tuning: presets of merge_attn_states; compile: of any template", "NAME"},
       presets);
@@ -140,7 +187,7 @@ std::string BenchRequest::text() const {
   std::string command = "cubinet bench";
   for (const std::string& word : names) command += " " + word;
   if (quick) command += " --quick";
-  const std::array<std::pair<std::string_view, const std::vector<std::string>*>, 10> lists{
+  const std::array<std::pair<std::string_view, const std::vector<std::string>*>, 13> lists{
       {{"--tokens", &tokens},
        {"--keys", &keys},
        {"--batch", &batches},
@@ -149,6 +196,9 @@ std::string BenchRequest::text() const {
        {"--heads", &heads},
        {"--scales", &scales},
        {"--specs", &specs},
+       {"--head-dim", &head_dims},
+       {"--shapes", &shapes},
+       {"--page-size", &page_sizes},
        {"--workers", &workers},
        {"--preset", &presets}}};
   for (const auto& [option, texts] : lists) {
@@ -156,9 +206,11 @@ std::string BenchRequest::text() const {
   }
   if (ragged) command += " --ragged";
   if (no_counters) command += " --no-counters";
+  if (variants) command += " --variants";
   if (!logits.empty()) command += " --logits " + logits;
   if (name() == "farm") command += fmt::format(" --kernels {}", kernels);
-  if (name() == "farm" || name() == "compile") command += " --arch " + arch;
+  if (name() == "farm" || name() == "compile" || name() == "fp8_attention_tiles")
+    command += " --arch " + arch;
   if (block_kv != 64) command += fmt::format(" --block-kv {}", block_kv);
   if (head_size != 128) command += fmt::format(" --head-size {}", head_size);
   if (processes != 0) command += fmt::format(" --processes {}", processes);
@@ -169,6 +221,8 @@ std::string BenchRequest::text() const {
 void BenchRequest::check() const {
   if (name() == "merge_attn_states") static_cast<void>(merge());
   if (name() == "mla_prefill") static_cast<void>(mla_prefill());
+  if (name() == "fp8_attention") static_cast<void>(fp8_prefill());
+  if (name() == "fp8_attention_decode") static_cast<void>(fp8_decode());
   if (name() == "paged_mqa_logits") static_cast<void>(paged_mqa());
   if (name() == "mqa_logits") static_cast<void>(mqa());
   if (name() == "start") static_cast<void>(start());
@@ -229,6 +283,38 @@ MlaPrefillBenchOptions BenchRequest::mla_prefill() const {
   options.quick = quick;
   options.rounds = rounds_or(*this, options.rounds, 7);
   options.check_seed = seed_of(*this);
+  return options;
+}
+
+Fp8PrefillBenchOptions BenchRequest::fp8_prefill() const {
+  Fp8PrefillBenchOptions options;
+  options.head_dims = parse_head_dims(head_dims);
+  options.shapes = parse_shapes(shapes);
+  options.counters = !no_counters;
+  options.quick = quick;
+  options.rounds = rounds_or(*this, options.rounds, 5);
+  options.check_seed = seed_of(*this);
+  return options;
+}
+
+Fp8DecodeBenchOptions BenchRequest::fp8_decode() const {
+  Fp8DecodeBenchOptions options;
+  options.head_dims = parse_head_dims(head_dims);
+  options.batches = parse_numbers(batches, "--batch");
+  options.keys = parse_numbers(contexts, "--context");
+  options.page_sizes = parse_page_sizes(page_sizes);
+  options.counters = !no_counters;
+  options.quick = quick;
+  options.rounds = rounds_or(*this, options.rounds, 3);
+  options.check_seed = seed_of(*this);
+  return options;
+}
+
+Fp8TilesOptions BenchRequest::fp8_tiles() const {
+  Fp8TilesOptions options;
+  options.head_dims = parse_head_dims(head_dims);
+  options.variants = variants;
+  options.arch = arch;
   return options;
 }
 

@@ -6,6 +6,8 @@
 
 #include "bench/compile_time.hpp"
 #include "bench/farm.hpp"
+#include "bench/fp8_attention.hpp"
+#include "bench/fp8_attention_tiles.hpp"
 #include "bench/merge_attn_states.hpp"
 #include "bench/mla_prefill.hpp"
 #include "bench/mqa_logits.hpp"
@@ -30,6 +32,9 @@ struct BenchRequest {
   PagedMqaBenchOptions paged_mqa() const;
   MqaBenchOptions mqa() const;
   MlaPrefillBenchOptions mla_prefill() const;
+  Fp8PrefillBenchOptions fp8_prefill() const;
+  Fp8DecodeBenchOptions fp8_decode() const;
+  Fp8TilesOptions fp8_tiles() const;
   StartBenchOptions start() const;
   TuningBenchOptions tuning() const;
   FarmBenchOptions farm() const;
@@ -37,6 +42,7 @@ struct BenchRequest {
 
   std::vector<std::string> names;
   std::vector<std::string> tokens, keys, batches, contexts, next_n, heads, scales, specs;
+  std::vector<std::string> head_dims, shapes, page_sizes;
   std::vector<std::string> presets, workers;
   std::string logits;
   std::string arch = "sm_90a";
@@ -48,6 +54,7 @@ struct BenchRequest {
   int processes = 0;
   bool ragged = false;
   bool no_counters = false;
+  bool variants = false;
   bool quick = false;
 };
 

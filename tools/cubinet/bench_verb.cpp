@@ -19,8 +19,8 @@ std::span<const table::Template> bench_templates();
 namespace {
 
 constexpr std::string_view kNames =
-    "merge_attn_states, mla_prefill, paged_mqa_logits, mqa_logits, runtime, start, tuning, farm "
-    "and compile";
+    "merge_attn_states, mla_prefill, paged_mqa_logits, mqa_logits, fp8_attention, "
+    "fp8_attention_decode, fp8_attention_tiles, runtime, start, tuning, farm and compile";
 
 class BenchVerb final : public Verb {
  public:
@@ -33,11 +33,14 @@ class BenchVerb final : public Verb {
             "  cubinet bench paged_mqa_logits --quick\n"
             "  cubinet bench paged_mqa_logits --batch 1,64,256 --context 8192 --next-n 2,3\n"
             "  cubinet bench mqa_logits --tokens 2048 --keys 8192 --heads 32,64\n"
+            "  cubinet bench fp8_attention --head-dim 64,128 --shapes 1x16384,16x1024\n"
+            "  cubinet bench fp8_attention_decode --context 65536 --page-size none,16\n"
             "  cubinet bench runtime --output runtime.json\n"
             "  cubinet bench start --processes 8 --rounds 5\n"
             "  cubinet bench tuning --preset bf16_d128 --output tuning.json\n"
             "  cubinet bench farm --workers 1,2,4,8,16 --kernels 128     needs no GPU\n"
-            "  cubinet bench compile --arch sm_90a                       needs no GPU\n"};
+            "  cubinet bench compile --arch sm_90a                       needs no GPU\n"
+            "  cubinet bench fp8_attention_tiles --head-dim 256          needs no GPU\n"};
   }
 
   void declare(Arguments& arguments) override {
@@ -83,7 +86,9 @@ class BenchVerb final : public Verb {
     BenchReport report;
     report.commit = commit_;
     report.command = request_.text();
-    if (request_.name() == "compile" || request_.name() == "farm") {
+    const bool needs_gpu = request_.name() != "compile" && request_.name() != "farm" &&
+                           request_.name() != "fp8_attention_tiles";
+    if (!needs_gpu) {
       measure_without_gpu(context, report);
       return report;
     }
@@ -101,6 +106,10 @@ class BenchVerb final : public Verb {
       bench_mla_prefill(runtime, driver, request_.mla_prefill(), report);
     else if (name == "paged_mqa_logits")
       bench_paged_mqa_logits(runtime, driver, request_.paged_mqa(), report);
+    else if (name == "fp8_attention")
+      bench_fp8_prefill(runtime, driver, request_.fp8_prefill(), report);
+    else if (name == "fp8_attention_decode")
+      bench_fp8_decode(runtime, driver, request_.fp8_decode(), report);
     else if (name == "mqa_logits") bench_mqa_logits(runtime, driver, request_.mqa(), report);
     else if (name == "tuning") measure_tuning(context, driver, report);
     else throw UsageError(fmt::format("bench: no benchmark {}; there are {}", name, kNames));
@@ -112,6 +121,9 @@ class BenchVerb final : public Verb {
     report.toolchain = toolchain ? toolchain->id.text() : "no nvrtc";
     if (request_.name() == "compile") {
       return bench_compile(context.runtime(), request_.compile(), report);
+    }
+    if (request_.name() == "fp8_attention_tiles") {
+      return bench_fp8_attention_tiles(context.runtime(), request_.fp8_tiles(), report);
     }
     table::register_templates(bench_templates());
     const Directory* directory = context.impl().source().directory();

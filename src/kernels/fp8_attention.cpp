@@ -6,6 +6,7 @@
 #include <span>
 
 #include "attention_combine/params.h"
+#include "attention_combine/tile.h"
 #include "fp8_attention/params.h"
 #include "kernels/fp8_attention_launch.hpp"
 #include "kernels/fp8_attention_operands.hpp"
@@ -19,6 +20,7 @@ namespace device = cubinet::fp8_attention;
 namespace combine = cubinet::attention_combine;
 
 constexpr OperandCheck kCheck("fp8_attention");
+static_assert(kMaxSplits == combine::kMaxParts, "all parts must be joined");
 
 // One call.
 struct Call {
@@ -225,10 +227,12 @@ combine::Params make_combine_params(const Call& call) {
 }
 
 void launch_combine(const Kernel& kernel, const Call& call, Stream stream) {
-  const std::int64_t threads = kernel.info().constant("kNumThreads").as_int();
+  const auto threads = static_cast<int>(kernel.info().constant("kNumThreads").as_int());
   const std::int64_t rows = call.args.num_query_tokens * call.args.num_heads;
+  const std::int64_t rows_of_block = combine::rows_of_block(
+      threads, static_cast<int>(call.operands.output.width), static_cast<int>(call.splits));
   LaunchConfig config = config_of(call.args, stream);
-  config.grid = static_cast<std::uint32_t>((rows * 32 + threads - 1) / threads);
+  config.grid = static_cast<std::uint32_t>((rows + rows_of_block - 1) / rows_of_block);
   config.block = static_cast<std::uint32_t>(threads);
   kernel.launch(config, make_combine_params(call));
 }

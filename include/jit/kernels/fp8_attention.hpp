@@ -56,12 +56,12 @@ struct Fp8AttentionArgs {
   std::int64_t num_sequences = 0;
   std::int64_t num_query_tokens = 0;  // n
   std::int64_t num_key_tokens = 0;    // m; 0 without cu_seqlens_k means n; not asked for with pages
-  std::int64_t max_query_tokens =
-      0;                            // of any sequence, or more; 0 means n. Chooses the kernel only
-  std::int64_t max_key_tokens = 0;  // of any sequence, or more; 0 means m, or all of a table's
-                                    // row. Chooses splits only
-  std::int64_t num_heads = 0;       // up to 32,767
-  std::int64_t num_kv_heads = 0;    // a divisor of num_heads; 0 means num_heads
+  // Of any sequence, or more. The first chooses the kernel and splits only, 0 means n; the other
+  // one splits only, 0 means m, or all of a table's row.
+  std::int64_t max_query_tokens = 0;
+  std::int64_t max_key_tokens = 0;
+  std::int64_t num_heads = 0;     // up to 32,767
+  std::int64_t num_kv_heads = 0;  // a divisor of num_heads; 0 means num_heads
   std::int64_t head_dim = 128;
   std::int64_t head_dim_v = 0;  // 0 means head_dim
   bool causal = true;
@@ -89,7 +89,8 @@ struct Fp8AttentionArgs {
   std::int64_t page_table_stride = 0;        // Units: elements; 0 means max_pages
   std::int64_t max_pages = 0;                // of a sequence
   std::int64_t num_pages = 0;                // of k and v
-  std::int64_t page_size = 0;                // tokens of a page
+  // Tokens of a page; with heads of 64 or 192 elements a multiple of 2, of 96 a multiple of 4.
+  std::int64_t page_size = 0;
 
   // Units: elements; 0 means without gaps: a head stride its head's elements, a token stride all
   // heads' strides, a page stride all tokens' strides. Multiples of 16 bytes. No two rows of the
@@ -109,8 +110,9 @@ struct Fp8AttentionArgs {
   // Query heads of a key head that one block has beside each other: 1, 4, 8 or 16; 0 means the most
   // that divides h / h_kv. Changes no bit.
   std::int64_t pack_gqa = 0;
-  // Parts of the keys that different blocks take, joined by a second kernel: 1 means none, 0 as
-  // many as keep the GPU busy; 1 without a workspace. Parts beyond a sequence's keys cost little.
+  // Parts of the keys that different blocks take, joined by a second kernel: 1 means none, up to
+  // 128; 0 as many as keep the GPU busy and the workspace holds, none with window_left. Parts
+  // beyond a sequence's keys cost little.
   std::int64_t num_splits = 0;
   // Decode and prefill of the same keys give the same bits: the same key tiles, no splits.
   bool invariant = false;
@@ -142,9 +144,8 @@ JIT_EXPORT void fp8_attention(const Fp8AttentionArgs& args, Stream stream);
 // Bytes of workspace with which fp8_attention splits these operands' keys as it would like to on a
 // GPU of `multiprocessors`, or as num_splits says; 0 where it would not split.
 //
-// Errors: kInvalidArgument for shapes that fp8_attention refuses. Of pointers it only counts
-// whether
-//         they are given.
+// Errors: kInvalidArgument for shapes that fp8_attention refuses. Of pointers it only counts that
+//         page_table is given or not.
 JIT_EXPORT std::int64_t fp8_attention_workspace_bytes(const Fp8AttentionArgs& args,
                                                       std::int64_t multiprocessors = 132);
 

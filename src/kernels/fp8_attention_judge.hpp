@@ -32,10 +32,8 @@ class Fp8AttentionJudge {
   Fp8AttentionJudge& operator=(const Fp8AttentionJudge&) = delete;
 
   // Judges memory that was filled with 0xFF bytes before the launch: every element whether it was
-  // written, and some rows. Outputs given together are judged by the same rows.
-  // Returns: empty, or what is wrong.
-  std::string operator()(const Fp8AttentionOutput& got) { return (*this)({&got, 1}); }
-  std::string operator()(std::span<const Fp8AttentionOutput> all);
+  // written, and some rows, others each time. Returns: empty, or what is wrong.
+  std::string operator()(const Fp8AttentionOutput& got);
 
  private:
   static constexpr std::int64_t kSequences = 2;

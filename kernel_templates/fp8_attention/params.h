@@ -22,7 +22,7 @@ struct Descale {
 //         {w, g, n, d / w, h / g}, its box {w, g, kBlockM / g, d / w, 1}: rows are tokens, the g
 //         heads of one after the other. One of keys is {w, m, d / w, h_kv} with the box
 //         {w, kBlockN, d / w, 1}; with kPageRows {w, page_size, d / w, h_kv, pages} with the box
-//         {w, copied_rows, d / w, 1, 1}; of values the same with dv and wv.
+//         {w, copied_rows, 1, 1, 1}; of values the same with dv and wv.
 //         Part p of token t of head i: out + (p * out_split_stride + t * out_token_stride +
 //         i * out_head_stride) elements; lse[p * lse_split_stride + i * lse_head_stride + t].
 // Requires: num_heads = h, a multiple of heads_per_kv, that one of kPackGqa; n, m, n * h and

@@ -43,7 +43,7 @@ JIT_HOST_DEVICE constexpr int smem_bytes_of(const Tile& tile) {
   return attention::kAlignment + aligned(query_bytes(tile)) +
          tile.stages * (aligned(key_bytes(tile)) + aligned(value_bytes(tile))) +
          tile.value_stages * aligned(value_bytes(tile)) +
-         static_cast<int>(sizeof(attention::Work)) + 8 * tile.value_stages +
+         2 * static_cast<int>(sizeof(attention::Work)) + 8 * tile.value_stages +
          8 * (2 + 4 * tile.stages + 2 * tile.value_stages);
 }
 

@@ -1,0 +1,382 @@
+// fp8_attention: attention of e4m3 queries, keys and values on Hopper, whose sums with the values
+// are kept in fp32 over the key tiles.
+//
+// Shapes: params.h.
+// Launch: grid (any number of blocks), block (kNumThreads), smem_bytes_of(tile) of dynamic shared
+//         memory. Blocks take items of 64 query rows per math warpgroup
+//         (attention_shared/work.cuh), kPackGqa heads of each token.
+// Numerics: products of e4m3 as the tensor cores add them up, which keep about 13 bits; softmax in
+//           fp32; weights as softmax.cuh says. The products with the values of a tile, kChunk
+//           elements at a time, begin at 0 and are added to fp32 with the correction of what was
+//           there: one fused multiply-add in the place of the multiplication that the correction
+//           costs anyway.
+// Source: Shah et al. 2024, FlashAttention-3, for the method; DeepSeek-V3 technical report, 3.3.2,
+//         for sums in two levels.
+#pragma once
+
+#include "attention_shared/descriptor.cuh"
+#include "attention_shared/order.cuh"
+#include "common/memory.cuh"
+#include "common/swizzle.cuh"
+#include "common/wgmma_e4m3.cuh"
+#include "fp8_attention/loader.cuh"
+#include "fp8_attention/softmax.cuh"
+#include "fp8_attention/store.cuh"
+#include "fp8_attention/transpose.cuh"
+
+namespace cubinet {
+namespace fp8_attention {
+
+// Math is the state of a math warpgroup.
+template <class Config>
+struct Math {
+  using S = Shape<Config>;
+  using Ring = cubinet::Ring<Config::kNumStages>;
+  static constexpr int kBlockN = Config::kBlockN;
+  static constexpr int kHeadDimV = Config::kHeadDimV;
+  static constexpr int kChunk = Config::kChunk;
+  static constexpr int kInterval = Config::kAccumInterval;
+
+  const Params& params;
+  const Memory<S>& memory;
+  int warpgroup;
+  Ring keys{};
+  Ring values{};
+  unsigned int query_parity = 0;
+
+  // Of the current item.
+  SoftmaxRows rows;
+  float scale;           // of scores, in units of log2
+  float softcap_factor;  // only with SOFTCAP
+  float output[kHeadDimV / 2];
+  unsigned int weights[kBlockN / 32][4];
+  float correction[2];  // of what was added up before the weights
+  // With kInterval 2 and up: sums of the last `kept_tiles` tiles, and what the output before them
+  // is to be multiplied by. With 0 only whether the output has any.
+  float kept[kInterval > 1 ? kChunk / 2 : 1];
+  float pending[2];
+  int kept_tiles;
+
+  // One lane of each math warp.
+  __device__ __forceinline__ static void release(Mbarrier* empty) {
+    if (threadIdx.x % 32 == 0) mbarrier_arrive(empty);
+  }
+
+  // ---- Turns at the exponentials ----
+
+  static constexpr unsigned int kFirstTurn = 2;  // named barrier of warpgroup 0
+
+  __device__ __forceinline__ void take_turn() const {
+    if constexpr (Config::TAKE_TURNS) named_barrier_sync(kFirstTurn + warpgroup, 256);
+  }
+  __device__ __forceinline__ void pass_turn() const {
+    if constexpr (Config::TAKE_TURNS) {
+      const int next = warpgroup + 1 == S::kMathWarpgroups ? 0 : warpgroup + 1;
+      named_barrier_arrive(kFirstTurn + next, 256);
+    }
+  }
+
+  // ---- Products ----
+
+  // Scores against the keys of a tile: issued, not waited for.
+  __device__ __forceinline__ void issue_scores(float (&scores)[kBlockN / 2]) const {
+    using Operand = SwizzledTile<S::kSlab>;
+    const unsigned long long q = attention::uniform_descriptor(
+        Operand::descriptor(memory.queries() + warpgroup * 64 * S::kSlab));
+    const unsigned long long k =
+        attention::uniform_descriptor(Operand::descriptor(memory.keys(keys.stage)));
+    wgmma_fence();
+#pragma unroll
+    for (int step = 0; step < Config::kHeadDim / 32; ++step) {
+      const int slab = step * 32 / S::kSlab;
+      const int within = step * 32 % S::kSlab;
+      wgmma_e4m3_ss<kBlockN>(
+          scores, attention::advance_uniform(q, slab * S::kTile.block_m * S::kSlab + within),
+          attention::advance_uniform(k, slab * kBlockN * S::kSlab + within), step != 0);
+    }
+    wgmma_commit_group();
+  }
+
+  // Weights times elements [chunk * kChunk, ...) of the values: issued, not waited for.
+  __device__ __forceinline__ void issue_chunk(float (&sums)[kChunk / 2], int chunk,
+                                              bool accumulate) const {
+    const unsigned long long v = attention::uniform_descriptor(
+        SwizzledTile<S::kKeySlab>::descriptor(memory.values(values.stage)));
+    wgmma_fence();
+#pragma unroll
+    for (int step = 0; step < kBlockN / 32; ++step) {
+      const int slab = step * 32 / S::kKeySlab;
+      const int within = step * 32 % S::kKeySlab;
+      wgmma_e4m3_rs<kChunk>(
+          sums, weights[step],
+          attention::advance_uniform(v, (slab * kHeadDimV + chunk * kChunk) * S::kKeySlab + within),
+          accumulate || step != 0);
+    }
+    wgmma_commit_group();
+  }
+
+  // Output = factor * output + sums, of one chunk.
+  __device__ __forceinline__ void promote(const float (&sums)[kChunk / 2], int chunk,
+                                          const float (&factor)[2]) {
+#pragma unroll
+    for (int i = 0; i < kChunk / 2; ++i) {
+      float& own = output[chunk * (kChunk / 2) + i];
+      own = __fmaf_rn(own, factor[i / 2 % 2], sums[i]);
+    }
+  }
+
+  // Where products with values are summed up: as long as kInterval says.
+  __device__ __forceinline__ float (&sums_of(float (&of_tile)[kChunk / 2]))[kChunk / 2] {
+    if constexpr (kInterval == 0) {
+      return output;
+    } else if constexpr (kInterval == 1) {
+      return of_tile;
+    } else {
+      return kept;
+    }
+  }
+
+  // Issues the product of the weights with the values; of several chunks the first.
+  __device__ __forceinline__ void begin_product(float (&sums)[kChunk / 2]) {
+    mbarrier_wait_parity(memory.value_full(values.stage), values.parity);
+    if constexpr (kInterval == 1) {
+      issue_chunk(sums, 0, false);
+    } else {
+      attention::correct(sums, correction);
+      if constexpr (kInterval > 1) {
+        pending[0] *= correction[0];
+        pending[1] *= correction[1];
+      }
+      issue_chunk(sums, 0, kept_tiles != 0);
+      ++kept_tiles;
+    }
+  }
+
+  // Waits for it, adds it up, and does the same for the other chunks.
+  __device__ __forceinline__ void finish_product(float (&sums)[kChunk / 2]) {
+#pragma unroll
+    for (int chunk = 0; chunk < S::kChunks; ++chunk) {
+      wgmma_wait_group<0>();
+      wgmma_keep_order(sums);
+      if constexpr (kInterval == 1) promote(sums, chunk, correction);
+      // Never true, but the assembler cannot know and leaves the sums where they are: with other
+      // registers for each chunk they would spill.
+      if (chunk + 1 < S::kChunks) issue_chunk(sums, chunk + 1, params.num_sequences < 0);
+    }
+    if constexpr (kInterval > 1) {
+      if (kept_tiles == kInterval) promote_kept();
+    }
+    release(memory.value_empty(values.stage));
+    values.advance();
+  }
+
+  __device__ __forceinline__ void promote_kept() {
+    promote(kept, 0, pending);
+    pending[0] = pending[1] = 1.0f;
+    kept_tiles = 0;
+  }
+
+  // ---- Tiles ----
+
+  __device__ __forceinline__ static int first_row_of_warp() {
+    return warp_uniform(static_cast<int>(threadIdx.x % 128 / 32 * 16));
+  }
+
+  __device__ __forceinline__ void mask_tile(float (&scores)[kBlockN / 2],
+                                            const attention::Work& work, int tile) const {
+    const int first = tile * kBlockN;
+    const int row = warpgroup * 64 + first_row_of_warp() + static_cast<int>(threadIdx.x % 32 / 4);
+    int begin[2];
+    int end[2];
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const int place = work.diagonal + (row + 8 * i) / Config::kPackGqa - first;
+      begin[i] = end[i] = work.keys - first;
+      if constexpr (Config::WINDOW) {
+        begin[i] = place - 1 - params.window_left;
+        end[i] = min(end[i], place + params.window_right);
+      } else if constexpr (Config::CAUSAL) {
+        end[i] = min(end[i], place);
+      }
+    }
+    mask<Config::WINDOW>(scores, begin, end);
+  }
+
+  // Turns the scores of `tile` into weights, not yet rounded; `next` is their correction.
+  __device__ __forceinline__ void weigh(float (&scores)[kBlockN / 2], const attention::Work& work,
+                                        int tile, float (&next)[2]) {
+    if constexpr (Config::SOFTCAP) cap(scores, softcap_factor);
+    if (tile >= work.whole_tiles || (Config::WINDOW && tile < work.first_whole)) {
+      mask_tile(scores, work, tile);
+    }
+    rows.find_largest(scores, scale, next);
+    if constexpr (Config::TAKE_TURNS) {
+      take_turn();
+      wgmma_keep_order(scores);
+    }
+    rows.weigh(scores, scale, next);
+    // Before what follows, the product or the other warpgroup's turn, would run alone.
+    if constexpr (Config::HOLD_WEIGHTS) attention::find_now(rows.sum[0], memory.work(0));
+    pass_turn();
+  }
+
+  // The scores of `tile`, and beside the softmax the product with the values of the tile after it.
+  template <bool PRODUCT>
+  __device__ __forceinline__ void step(const attention::Work& work, int tile) {
+    float scores[kBlockN / 2];
+    float of_tile[kChunk / 2];
+    float(&sums)[kChunk / 2] = sums_of(of_tile);
+    float next[2];
+    mbarrier_wait_parity(memory.key_full(keys.stage), keys.parity);
+    issue_scores(scores);
+    if constexpr (PRODUCT) begin_product(sums);
+    wgmma_wait_group<PRODUCT ? 1 : 0>();
+    wgmma_keep_order(scores);
+    release(memory.key_empty(keys.stage));
+    keys.advance();
+    // The next queries land while this item is finished.
+    if (tile == work.first_tile) release(memory.query_empty());
+    weigh(scores, work, tile, next);
+    if constexpr (PRODUCT) finish_product(sums);
+    pack_weights(weights, scores);
+    correction[0] = next[0];
+    correction[1] = next[1];
+  }
+
+  __device__ __forceinline__ void attend(const attention::Work& work) {
+    clear_output();
+    step<false>(work, work.tiles - 1);
+#pragma unroll 1
+    for (int tile = work.tiles - 2; tile >= work.first_tile; --tile) step<true>(work, tile);
+    float of_tile[kChunk / 2];
+    float(&sums)[kChunk / 2] = sums_of(of_tile);
+    begin_product(sums);
+    finish_product(sums);
+    if constexpr (kInterval > 1) {
+      if (kept_tiles != 0) promote_kept();
+    }
+  }
+
+  __device__ __forceinline__ void clear_output() {
+#pragma unroll
+    for (float& value : output) value = 0.0f;
+    if constexpr (kInterval != 1) {
+      pending[0] = pending[1] = 1.0f;
+      kept_tiles = 0;
+    }
+  }
+
+  // ---- Items ----
+
+  __device__ __forceinline__ static float load_descale(const Descale& descale,
+                                                       const attention::Work& work) {
+    if (descale.data == nullptr) return 1.0f;
+    return load_float(descale.data + (work.sequence * descale.sequence_stride +
+                                      work.kv_head * descale.head_stride),
+                      true);
+  }
+
+  __device__ __forceinline__ void load_scales(const attention::Work& work) {
+    const float product =
+        load_descale(params.q_descale, work) * load_descale(params.k_descale, work);
+    scale = params.softmax_scale_log2;
+    if constexpr (Config::SOFTCAP) {
+      softcap_factor = params.softcap_factor * product;
+    } else {
+      scale *= product;
+    }
+  }
+
+  // The natural logarithm of one more weight of the thread's row i.
+  __device__ __forceinline__ float load_sink(const attention::Work& work, int i) const {
+    const int row =
+        warpgroup * 64 + first_row_of_warp() + static_cast<int>(threadIdx.x % 32 / 4) + 8 * i;
+    const unsigned int bits = params.sinks[work.head + row % Config::kPackGqa];
+    return __uint_as_float(bits << 16);
+  }
+
+  __device__ __forceinline__ void store(const attention::Work& work, float inverse_scale) {
+    rows.finish();
+    const float factor = load_descale(params.v_descale, work) * inverse_scale;
+    RowResults results;
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const bool is_empty = rows.sum[i] == 0.0f;
+      results.lse[i] = rows.lse(i, scale);
+      if constexpr (Config::SINKS) {
+        // Of parts, the first one has it.
+        if (work.split == 0) {
+          const float sink = load_sink(work, i);
+          if (!is_empty) rows.add_sink(i, sink * kLog2E, scale);
+          results.lse[i] = is_empty ? sink : rows.lse(i, scale);
+        }
+      }
+      results.factor[i] = is_empty ? 0.0f : reciprocal_ieee(rows.sum[i]) * factor;
+      if (is_empty) {
+        // Whatever its values are, which are no keys of these rows.
+#pragma unroll
+        for (int j = 2 * i; j < kHeadDimV / 2; j += 4) output[j] = output[j + 1] = 0.0f;
+      }
+    }
+    Store<Config>::store(output, results, params, work, warpgroup * 64);
+  }
+
+  __device__ __forceinline__ void attend_to_all() {
+    if (Config::TAKE_TURNS && warpgroup == S::kMathWarpgroups - 1) pass_turn();
+    float inverse_scale = 1.0f;
+    if constexpr (Config::USE_FP8_OUTPUT) {
+      inverse_scale = reciprocal_ieee(load_float(params.output_scale, true));
+    }
+#pragma unroll 1
+    for (;;) {
+      mbarrier_wait_parity(memory.query_full(), query_parity);
+      const attention::Work work = memory.read_work(query_parity);
+      if (work.tiles < 0) break;
+      rows = SoftmaxRows{};
+      load_scales(work);
+      if (work.tiles <= work.first_tile) {
+        release(memory.query_empty());
+        clear_output();
+      } else {
+        attend(work);
+      }
+      // Read once more: what only the end needs would take registers all the while.
+      store(memory.read_work(query_parity), inverse_scale);
+      query_parity ^= 1u;
+    }
+  }
+};
+
+template <class Config>
+__device__ __forceinline__ void run(const Params& params) {
+  using S = Shape<Config>;
+  extern __shared__ unsigned char dynamic_shared_memory[];
+  const Memory<S> memory(dynamic_shared_memory);
+  if (threadIdx.x == 0) {
+    prefetch_tensor_map(params.q);
+    prefetch_tensor_map(params.k);
+    prefetch_tensor_map(params.v);
+    memory.init_barriers();
+  }
+  __syncthreads();
+  if constexpr (Config::PROGRAMMATIC_DEPENDENT_LAUNCH) {
+    allow_next_grids();
+    wait_for_previous_grids();
+  }
+  const int warpgroup = warp_uniform(static_cast<int>(threadIdx.x / 128));
+  if (warpgroup == 0) {
+    if constexpr (S::kDealsRegisters) register_release<S::kLoadRegisters>();
+    const int warp = warp_uniform(static_cast<int>(threadIdx.x / 32));
+    if (warp == 0) {
+      Loader<Config>{params, memory}.load_all();
+    } else {
+      Transposer<Config>{memory, warp - 1}.transpose_all();
+    }
+  } else {
+    if constexpr (S::kDealsRegisters) register_allocate<S::kMathRegisters>();
+    Math<Config>{params, memory, warpgroup - 1}.attend_to_all();
+  }
+}
+
+}  // namespace fp8_attention
+}  // namespace cubinet

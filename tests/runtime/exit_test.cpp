@@ -79,9 +79,10 @@ TEST_CASE("a process that is ended by a signal amid a warm-up leaves a cache for
   for (int size = 8; size <= 80; size += 8) {
     kernels.emplace_back("tiny", tiny_constants(size), Sizes{}, KernelOptions{.device = 0});
   }
+  // Not the test program's, from the child's first moment on.
+  const auto former = ::signal(SIGTERM, SIG_DFL);
   for (const int ending : {SIGTERM, SIGKILL}) {
     const pid_t child = fork_child([&] {
-      ::signal(SIGTERM, SIG_DFL);  // not the test program's
       Runtime runtime(scene.options);
       runtime.warm_up(kernels);
       ::pause();
@@ -91,6 +92,7 @@ TEST_CASE("a process that is ended by a signal amid a warm-up leaves a cache for
     REQUIRE(::kill(child, ending) == 0);
     CHECK(wait_for(child) == 128 + ending);
   }
+  ::signal(SIGTERM, former);
   Runtime runtime(scene.options);
   CHECK(runtime.warm_up(kernels).ok());
   CHECK(runtime.stats().quarantined == 0);

@@ -4,6 +4,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=tools/environment.sh
 . tools/environment.sh
+# shellcheck source=tools/nvrtc_versions.sh
+. tools/nvrtc_versions.sh
 
 usage() {
   cat <<'TXT'
@@ -141,21 +143,30 @@ sys.exit(not cubinet.LIBRARY_PATH.startswith(sys.prefix))' ||
   )
 }
 
-# Every test of the compiler with every release, then what concerns several of them. One that only
-# spends time on locks is left out.
+# One layer's tests with the NVRTC in a folder. One that only spends time on locks is left out.
+run_layer_with_nvrtc() {
+  local layer=$1 folder=$2
+  local log=build/toolchains/${layer}_tests.${folder##*/}.log
+  say "build/release/tests/${layer}_tests with NVRTC ${folder##*/}"
+  CUBINET_NVRTC=$(echo "$folder"/nvidia/*/lib) \
+    timeout 600 "build/release/tests/${layer}_tests" '~[slow]~a leader that is killed*' \
+    >"$log" 2>&1 || { cat "$log" && fail "${layer}_tests: NVRTC ${folder##*/}"; }
+}
+
+# Every test of the compiler with every release, as many at once as there are cores, then what
+# concerns several of them. Another build of one release is for the latter alone.
 run_toolchain_tests() {
-  local folder folders layer
+  local folder folders layer jobs=()
   folder=$(tools/fetch_nvrtc.sh --tested)
   mapfile -t folders <<<"$folder"
-  for folder in "${folders[@]}"; do
-    for layer in compile runtime; do
-      say "build/release/tests/${layer}_tests with NVRTC ${folder##*/}"
-      CUBINET_NVRTC=$(echo "$folder"/nvidia/*/lib) \
-        timeout 300 "build/release/tests/${layer}_tests" '~[slow]~a leader that is killed*' \
-        >"build/toolchains/${layer}_tests.log" 2>&1 ||
-        { cat "build/toolchains/${layer}_tests.log" && fail "${layer}_tests: NVRTC ${folder##*/}"; }
+  for layer in runtime compile; do  # what takes longest first
+    for folder in "${folders[@]}"; do
+      [ "${folder##*/}" = "$nvrtc_twin" ] || jobs+=("$layer" "$folder")
     done
   done
+  export -f run_layer_with_nvrtc say fail
+  printf '%s\0' "${jobs[@]}" |
+    xargs -0 -n 2 -P "$(nproc)" bash -euo pipefail -c 'run_layer_with_nvrtc "$@"' run
   CUBINET_TEST_TOOLCHAINS=$(IFS=:; echo "${folders[*]}") \
     run_ctest release --label-regex '^toolchains$' "$@"
 }

@@ -7,6 +7,7 @@
 
 #include "jit/c.h"
 #include "runtime/runtime_fixture.hpp"
+#include "support/paths.hpp"
 
 namespace jit::testing {
 
@@ -18,7 +19,7 @@ class CScene : public Scene {
     templates_ = (directory / "templates").string();
     path_ = {templates_.c_str()};
     c_options.cache_dir = cache_.c_str();
-    c_options.driver = JIT_TEST_FAKE_CUDA;
+    c_options.driver = kFakeCudaPath;
     c_options.template_path = path_.data();
     c_options.template_path_count = path_.size();
     c_options.log_level = CUBINET_LOG_OFF;

@@ -13,6 +13,7 @@
 #include "base/hex.hpp"
 #include "cache/pack_fixture.hpp"
 #include "cache/pack_format.hpp"
+#include "support/paths.hpp"
 
 using namespace jit;
 using namespace jit::test;
@@ -132,7 +133,7 @@ TEST_CASE("a pack is the same bytes whatever the order, the place and the machin
 
 TEST_CASE("the writer makes the golden pack, and the reader reads it") {
   const Folder folder;
-  const fs::path golden = fs::path(JIT_TEST_SOURCE_DIR) / "tests" / "golden" / "pack.hex";
+  const fs::path golden = fs::path(testing::kSourceDir) / "tests" / "golden" / "pack.hex";
   std::vector<Entry> entries = {make_entry(1, 40), make_entry(2, 100)};
   entries.push_back(make_entry(1, 40, toolchain(12, 9)));
   REQUIRE(write_entries(folder / "a.cupack", entries).empty());

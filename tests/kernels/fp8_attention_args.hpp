@@ -9,6 +9,7 @@
 
 #include "jit/kernels/fp8_attention.hpp"
 #include "kernels/front_end_fixture.hpp"
+#include "support/paths.hpp"
 
 namespace jit::testing {
 
@@ -54,7 +55,7 @@ inline void give_workspace(kernels::Fp8AttentionArgs& args) {
 // compile. Returns: what goes on the template path.
 inline std::filesystem::path write_quick_fp8_attention(const std::filesystem::path& directory) {
   namespace fs = std::filesystem;
-  const fs::path shipped = fs::path(JIT_TEST_SOURCE_DIR) / "kernel_templates";
+  const fs::path shipped = fs::path(kSourceDir) / "kernel_templates";
   const fs::path root = directory / "quick";
   const auto write = [&](const std::string& name, const std::string& body) {
     fs::create_directories(root / name);

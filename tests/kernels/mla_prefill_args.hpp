@@ -9,6 +9,7 @@
 
 #include "jit/kernels/mla_prefill.hpp"
 #include "kernels/front_end_fixture.hpp"
+#include "support/paths.hpp"
 
 namespace jit::testing {
 
@@ -34,7 +35,7 @@ inline kernels::MlaPrefillArgs mla_args() {
 // Returns: what goes on the template path.
 inline std::filesystem::path write_quick_mla_prefill(const std::filesystem::path& directory) {
   namespace fs = std::filesystem;
-  const fs::path shipped = fs::path(JIT_TEST_SOURCE_DIR) / "kernel_templates";
+  const fs::path shipped = fs::path(kSourceDir) / "kernel_templates";
   const fs::path root = directory / "quick";
   const fs::path folder = root / "mla_prefill";
   fs::create_directories(folder);

@@ -14,6 +14,7 @@
 #include "kernels/reference/element.hpp"
 #include "kernels/reference/mqa_scores.hpp"
 #include "support/fake_driver.hpp"
+#include "support/paths.hpp"
 
 namespace jit::test {
 namespace {
@@ -23,8 +24,8 @@ using testing::FakeCuda;
 class Device {
  public:
   Device() {
-    FakeCuda::of(JIT_TEST_FAKE_CUDA).reset();
-    driver_ = Driver::open(JIT_TEST_FAKE_CUDA, nullptr);
+    FakeCuda::of(jit::testing::kFakeCudaPath).reset();
+    driver_ = Driver::open(jit::testing::kFakeCudaPath, nullptr);
     REQUIRE(driver_);
     driver_->ensure_context();
     stream_ = std::make_unique<StreamOwner>(*driver_);

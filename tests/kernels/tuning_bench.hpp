@@ -13,6 +13,7 @@
 #include "load/device_memory.hpp"
 #include "load/loaded_kernel.hpp"
 #include "support/fake_driver.hpp"
+#include "support/paths.hpp"
 
 namespace jit::test {
 
@@ -20,9 +21,9 @@ namespace jit::test {
 class TuningBench {
  public:
   TuningBench(std::uint32_t params_bytes, std::vector<Constant> constants)
-      : fake_(testing::FakeCuda::of(JIT_TEST_FAKE_CUDA)) {
+      : fake_(testing::FakeCuda::of(jit::testing::kFakeCudaPath)) {
     fake_.reset();
-    driver_ = Driver::open(JIT_TEST_FAKE_CUDA, nullptr);
+    driver_ = Driver::open(jit::testing::kFakeCudaPath, nullptr);
     REQUIRE(driver_);
     driver_->ensure_context();
     stream_ = std::make_unique<StreamOwner>(*driver_);

@@ -5,6 +5,7 @@
 
 #include "load/device_watch.hpp"
 #include "load/load_fixture.hpp"
+#include "support/paths.hpp"
 
 namespace jit {
 namespace {
@@ -85,7 +86,7 @@ TEST_CASE("clocks and what holds them down are seen", "[watch]") {
   FakeMachine machine({testing::kHopper, testing::kAmpere});
   machine.use(0);
   machine.driver().initialise();
-  DeviceWatch watch(machine.driver(), 1, JIT_TEST_FAKE_CUDA);
+  DeviceWatch watch(machine.driver(), 1, testing::kFakeCudaPath);
   CHECK(watch.seen().driver_version == "570.1.2");
   CHECK(watch.seen().clock_mhz_high == 0);
   machine.fake.set_clock_mhz(1980, 0x1);  // idle is no reason
@@ -114,7 +115,7 @@ TEST_CASE("without NVML, or a device that it knows, nothing is seen", "[watch]")
                            "nvmlDeviceGetClockInfo"}) {
     CAPTURE(call);
     machine.fake.fail(call, 999);
-    DeviceWatch watch(machine.driver(), 0, JIT_TEST_FAKE_CUDA);
+    DeviceWatch watch(machine.driver(), 0, testing::kFakeCudaPath);
     watch.look();
     CHECK(watch.seen().clock_mhz_high == 0);
   }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "load/load_fixture.hpp"
+#include "support/paths.hpp"
 
 namespace jit {
 namespace {
@@ -118,7 +119,7 @@ TEST_CASE("a missing driver is explained") {
 }
 
 TEST_CASE("a missing call is named, with the driver that has it") {
-  std::ifstream original(JIT_TEST_FAKE_CUDA, std::ios::binary);
+  std::ifstream original(testing::kFakeCudaPath, std::ios::binary);
   std::string text{std::istreambuf_iterator<char>(original), {}};
   // The longer name of another call may hold this one, hence the NUL bytes around it.
   const std::string symbol = std::string("\0cuLibraryLoadData\0", 19);
@@ -127,7 +128,7 @@ TEST_CASE("a missing call is named, with the driver that has it") {
     text[at + symbol.size() - 2] = 'X';
   }
   REQUIRE(renamed > 0);
-  const fs::path copy = fs::path(JIT_TEST_FAKE_CUDA).replace_filename("libfake_cuda_old.so");
+  const fs::path copy = fs::path(testing::kFakeCudaPath).replace_filename("libfake_cuda_old.so");
   std::ofstream(copy, std::ios::binary | std::ios::trunc) << text;
   ::setenv("FAKE_CUDA_VERSION", "11080", 1);
   std::string why;
@@ -140,11 +141,11 @@ TEST_CASE("a missing call is named, with the driver that has it") {
 }
 
 TEST_CASE("a driver below 12.0 is refused, and what is no driver too") {
-  testing::FakeCuda& fake = testing::FakeCuda::of(JIT_TEST_FAKE_CUDA);
+  testing::FakeCuda& fake = testing::FakeCuda::of(testing::kFakeCudaPath);
   fake.reset();
   fake.set_version(11'080);
   std::string why;
-  CHECK(Driver::open(JIT_TEST_FAKE_CUDA, &why) == nullptr);
+  CHECK(Driver::open(testing::kFakeCudaPath, &why) == nullptr);
   CHECK_THAT(why, ContainsSubstring("it is too old (it is for CUDA 11.8)"));
   CHECK(Driver::open("libm.so.6", &why) == nullptr);
   CHECK_THAT(why, ContainsSubstring("it has no cuInit; is it the CUDA driver?"));

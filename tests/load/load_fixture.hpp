@@ -12,6 +12,7 @@
 #include "load/driver.hpp"
 #include "load/loaded_kernel.hpp"
 #include "support/fake_driver.hpp"
+#include "support/paths.hpp"
 
 namespace jit::testing {
 
@@ -24,10 +25,10 @@ struct FakeParams {
 class FakeMachine {
  public:
   explicit FakeMachine(std::vector<FakeDevice> devices = {FakeDevice{}})
-      : fake(FakeCuda::of(JIT_TEST_FAKE_CUDA)) {
+      : fake(FakeCuda::of(kFakeCudaPath)) {
     fake.reset(std::move(devices));
     std::string why;
-    driver_ = Driver::open(JIT_TEST_FAKE_CUDA, &why);
+    driver_ = Driver::open(kFakeCudaPath, &why);
     INFO(why);
     REQUIRE(driver_);
   }

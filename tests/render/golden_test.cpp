@@ -9,6 +9,7 @@
 #include "render/unit.hpp"
 #include "runtime/template_registry.hpp"
 #include "signature/key.hpp"
+#include "support/paths.hpp"
 #include "support/temporary_directory.hpp"
 
 namespace jit {
@@ -35,7 +36,7 @@ std::string golden_text(const table::Template& tmpl) {
 }
 
 TEST_CASE("units and keys of the shipped presets are those of the golden files") {
-  const fs::path folder = fs::path(JIT_TEST_SOURCE_DIR) / "tests" / "golden";
+  const fs::path folder = fs::path(testing::kSourceDir) / "tests" / "golden";
   const bool update = std::getenv("CUBINET_UPDATE_GOLDEN") != nullptr;
   REQUIRE_FALSE(embedded_templates().empty());
   for (const table::Template* tmpl : embedded_templates()) {

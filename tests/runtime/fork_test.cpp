@@ -15,6 +15,7 @@
 #include "runtime/process_fixture.hpp"
 #include "runtime/runtime_fixture.hpp"
 #include "runtime/worker.hpp"
+#include "support/paths.hpp"
 
 namespace jit {
 namespace {
@@ -166,7 +167,7 @@ TEST_CASE("a child has a process-wide runtime although its parent's is still bei
   CHECK(testing::wait_for(process) == 0);
 }
 
-#if defined(JIT_TEST_NVTX_TOOL)
+#if defined(JIT_TEST_HAS_NVTX_TOOL)
 TEST_CASE("child: forks while NVTX loads its tool", "[.]") {
   std::jthread first([] { const Span span(nullptr, "first"); });
   for (int i = 0; i < 20; i = others_sleep() ? i + 1 : 0) ::usleep(1000);
@@ -196,7 +197,7 @@ TEST_CASE("a fork waits until NVTX has its tool") {
   const std::filesystem::path log = directory / "ranges";
   REQUIRE(::mkfifo(log.c_str(), 0600) == 0);  // the tool waits for its reader
   const pid_t process = testing::fork_child([&] {
-    ::setenv("NVTX_INJECTION64_PATH", JIT_TEST_NVTX_TOOL, 1);
+    ::setenv("NVTX_INJECTION64_PATH", testing::kNvtxToolPath, 1);
     ::setenv("NVTX_TOOL_LOG", log.c_str(), 1);
     return testing::run_child_case("child: forks while NVTX loads its tool", directory.path());
   });
@@ -212,7 +213,7 @@ TEST_CASE("a tool of NVTX may fork while it is loaded") {
   const testing::TemporaryDirectory directory;
   const std::filesystem::path log = directory / "ranges";
   const pid_t process = testing::fork_child([&] {
-    ::setenv("NVTX_INJECTION64_PATH", JIT_TEST_NVTX_TOOL, 1);
+    ::setenv("NVTX_INJECTION64_PATH", testing::kNvtxToolPath, 1);
     ::setenv("NVTX_TOOL_LOG", log.c_str(), 1);
     ::setenv("NVTX_TOOL_FORKS", "1", 1);
     return testing::run_child_case("child: has its first span", directory.path());

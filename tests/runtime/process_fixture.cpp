@@ -1,4 +1,5 @@
 #include "runtime/process_fixture.hpp"
+#include "support/paths.hpp"
 
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -56,7 +57,7 @@ ChildScene::ChildScene() {
   const std::filesystem::path directory = scene;
   options.cache_dir = directory / "cache";
   options.template_path = {directory / "templates"};
-  options.driver = JIT_TEST_FAKE_CUDA;
+  options.driver = kFakeCudaPath;
 }
 
 LogSink count_compiles(const SharedCounters& counters) {

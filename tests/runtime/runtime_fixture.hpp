@@ -15,6 +15,7 @@
 #include "jit/jit.hpp"
 #include "load/driver.hpp"
 #include "support/fake_driver.hpp"
+#include "support/paths.hpp"
 #include "support/temporary_directory.hpp"
 #include "support/tiny_template.hpp"
 
@@ -54,10 +55,10 @@ class LogLines {
 class Scene {
  public:
   explicit Scene(std::vector<FakeDevice> devices = {FakeDevice{}})
-      : fake(FakeCuda::of(JIT_TEST_FAKE_CUDA)) {
+      : fake(FakeCuda::of(kFakeCudaPath)) {
     fake.reset(std::move(devices));
     options.cache_dir = directory / "cache";
-    options.driver = JIT_TEST_FAKE_CUDA;
+    options.driver = kFakeCudaPath;
     options.nvrtc = get_env("CUBINET_NVRTC").value_or("");
     options.template_path = {write_tiny(directory)};
     options.log_sink = log.sink();
@@ -66,7 +67,7 @@ class Scene {
 
   // Makes the primary context of a device current on this thread. Threads: the Scene's own alone.
   void use(int device) {
-    if (!driver_) driver_ = Driver::open(JIT_TEST_FAKE_CUDA, nullptr);
+    if (!driver_) driver_ = Driver::open(kFakeCudaPath, nullptr);
     REQUIRE(driver_);
     driver_->initialise();
     driver_->check(driver_->api().context_set(driver_->primary_context(device)), "use", "set");

@@ -5,6 +5,7 @@
 #include "load/graph.hpp"
 #include "runtime/process_fixture.hpp"
 #include "runtime/runtime_fixture.hpp"
+#include "support/paths.hpp"
 
 namespace jit {
 namespace {
@@ -112,7 +113,7 @@ TEST_CASE("a miss and a hit during a stream capture leave the capture whole") {
   Scene scene;
   scene.use(0);
   std::string why;
-  const auto driver = Driver::open(JIT_TEST_FAKE_CUDA, &why);
+  const auto driver = Driver::open(testing::kFakeCudaPath, &why);
   REQUIRE(driver);
   driver->initialise();
   const StreamOwner stream(*driver);

@@ -9,6 +9,7 @@
 
 #include "runtime/process_fixture.hpp"
 #include "runtime/runtime_fixture.hpp"
+#include "support/paths.hpp"
 
 namespace jit {
 namespace {
@@ -20,7 +21,7 @@ using testing::TemporaryDirectory;
 TEST_CASE("a template on the path hides the shipped one of its name") {
   const TemporaryDirectory directory;
   const auto shipped = std::string(embedded_templates()[0]->name);
-  const auto source = std::filesystem::path(JIT_TEST_SOURCE_DIR) / "kernel_templates";
+  const auto source = std::filesystem::path(testing::kSourceDir) / "kernel_templates";
   std::filesystem::create_directories(directory / "mine");
   std::filesystem::copy(source / shipped, directory / "mine" / shipped,
                         std::filesystem::copy_options::recursive);

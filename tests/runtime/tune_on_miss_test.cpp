@@ -11,6 +11,7 @@
 #include "base/file.hpp"
 #include "runtime/process_fixture.hpp"
 #include "runtime/tuning_fixture.hpp"
+#include "support/paths.hpp"
 
 namespace jit {
 namespace {
@@ -256,7 +257,7 @@ TEST_CASE("a child that is forked while its parent tunes gets what its parent fi
 
 TEST_CASE("a stream that is being captured is left alone") {
   MissScene scene;
-  const auto driver = Driver::open(JIT_TEST_FAKE_CUDA, nullptr);
+  const auto driver = Driver::open(testing::kFakeCudaPath, nullptr);
   driver->initialise();
   const CudaApi& api = driver->api();
   Stream stream = nullptr;

@@ -9,6 +9,7 @@
 #include "load/graph.hpp"
 #include "runtime/runtime_fixture.hpp"
 #include "signature/tuning_record_text.hpp"
+#include "support/paths.hpp"
 
 namespace jit::testing {
 namespace {
@@ -337,7 +338,7 @@ TEST_CASE("nothing of a tuning stays on the device or in the counts", "[tune]") 
 
 TEST_CASE("a capture of the caller's is neither broken nor entered", "[tune]") {
   TuneScene scene;
-  auto driver = Driver::open(JIT_TEST_FAKE_CUDA, nullptr);
+  auto driver = Driver::open(kFakeCudaPath, nullptr);
   const StreamOwner stream(*driver);
   StreamCapture capture(*driver, stream.get());
   scene.tune_decode();
@@ -373,7 +374,7 @@ TEST_CASE("a sweep takes every sample of every variant", "[tune]") {
 
 TEST_CASE("a device without a context is given one for the time", "[tune]") {
   TuneScene scene;
-  auto driver = Driver::open(JIT_TEST_FAKE_CUDA, nullptr);
+  auto driver = Driver::open(kFakeCudaPath, nullptr);
   driver->initialise();
   driver->check(driver->api().context_set(nullptr), "use", "set");
   CHECK(scene.tune_decode().set == tunables(32, 1));

@@ -10,6 +10,7 @@
 #include "jit/error.hpp"
 #include "runtime/template_registry.hpp"
 #include "signature/template_directory.hpp"
+#include "support/paths.hpp"
 #include "support/temporary_directory.hpp"
 #include "support/tiny_template.hpp"
 
@@ -175,7 +176,7 @@ TEST_CASE("a template on disk is named after its folder, and its errors name its
 
 TEST_CASE("shipped templates are the same from disk and from the tables") {
   TableArena arena;
-  const fs::path root = fs::path(JIT_TEST_SOURCE_DIR) / "kernel_templates";
+  const fs::path root = fs::path(testing::kSourceDir) / "kernel_templates";
   for (const table::Template* shipped : embedded_templates()) {
     CAPTURE(shipped->name);
     const table::Template read = read_template(root / shipped->name, {}, arena);

@@ -10,6 +10,7 @@ set(CUBINET_FAKE_CUDA
 )
 set(CUBINET_TESTS_SUPPORT
   fake_client.cpp
+  paths.cpp
 )
 # A library of its own, which NVTX loads.
 set(CUBINET_NVTX_TOOL

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "support/paths.hpp"
 #include "tools/command_fixture.hpp"
 
 namespace jit::testing {
@@ -28,7 +29,7 @@ TEST_CASE("options that a benchmark cannot take are refused before a GPU is aske
 
 TEST_CASE("the benchmark of mla_prefill times nothing that is wrong") {
   CommandFixture fixture;
-  fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;  // runs no kernel
+  fixture.environment["CUBINET_DRIVER"] = kFakeCudaPath;  // runs no kernel
   fixture.environment["FAKE_CUDA_DEVICES"] = "9.0";
   const CommandResult result =
       fixture.run({"bench", "mla_prefill", "--specs", "2q24", "--heads", "3", "--seed", "5"});

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <thread>
 
+#include "support/paths.hpp"
 #include "support/tiny_template.hpp"
 
 namespace jit::testing {
@@ -47,7 +48,7 @@ CommandFixture::CommandFixture() {
   environment["HOME"] = home.string();
   environment["CUBINET_CACHE_DIR"] = cache().string();
   environment["CUBINET_DRIVER"] = (folder_ / "no_driver.so").string();
-  environment["CUBINET"] = JIT_TEST_COMMAND;
+  environment["CUBINET"] = kCommandPath;
 }
 
 CommandResult CommandFixture::run(const std::vector<std::string>& arguments) const {
@@ -56,7 +57,7 @@ CommandResult CommandFixture::run(const std::vector<std::string>& arguments) con
 
 pid_t CommandFixture::begin(const std::vector<std::string>& arguments,
                             const std::string& err) const {
-  std::vector<std::string> words{JIT_TEST_COMMAND};
+  std::vector<std::string> words{kCommandPath};
   words.insert(words.end(), arguments.begin(), arguments.end());
   return spawn(words, err);
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "cache/layout.hpp"
+#include "support/paths.hpp"
 #include "tools/command_fixture.hpp"
 
 using jit::kFormatDirectory;
@@ -86,7 +87,7 @@ TEST_CASE("doctor names a compiler that is newer than the driver") {
   const json nvrtc = fixture.run({"doctor", "--json"}).json().at("nvrtc");
   const std::string release = nvrtc.at("release");
   const int major = std::stoi(release);
-  fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;
+  fixture.environment["CUBINET_DRIVER"] = jit::testing::kFakeCudaPath;
   fixture.environment["FAKE_CUDA_VERSION"] = std::to_string(major * 1000 - 10);
   const json passed_over = fixture.run({"doctor", "--json"}).json();
   if (!fixture.environment.contains("CUBINET_NVRTC")) {
@@ -102,11 +103,11 @@ TEST_CASE("doctor names a compiler that is newer than the driver") {
 
 TEST_CASE("doctor describes the GPUs that the driver knows") {
   CommandFixture fixture;
-  fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;
+  fixture.environment["CUBINET_DRIVER"] = jit::testing::kFakeCudaPath;
   fixture.environment["FAKE_CUDA_DEVICES"] = "9.0,8.0";
   const json report = fixture.run({"doctor", "--json"}).json();
   CHECK(report.at("driver").at("found") == true);
-  CHECK(report.at("driver").at("path") == JIT_TEST_FAKE_CUDA);
+  CHECK(report.at("driver").at("path") == jit::testing::kFakeCudaPath);
   REQUIRE(report.at("gpus").size() == 2);
   CHECK(report.at("gpus").at(0).at("capability") == "9.0");
   CHECK(report.at("gpus").at(0).at("arch") == "sm_90a");
@@ -181,7 +182,7 @@ TEST_CASE("doctor says that locks of a cache on the network are on this node, an
   const std::filesystem::path run = fixture.folder() / "run";
   std::filesystem::create_directory(run);
   fixture.environment["XDG_RUNTIME_DIR"] = run.string();
-  fixture.environment["LD_PRELOAD"] = JIT_TEST_FAKE_FILE_SYSTEM;
+  fixture.environment["LD_PRELOAD"] = jit::testing::kFakeFileSystemPath;
   fixture.environment["ASAN_OPTIONS"] += ":verify_asan_link_order=0";
   fixture.environment["FAKE_FILE_SYSTEM_BELOW"] = fixture.cache().string();
   std::filesystem::create_directory(fixture.cache());
@@ -222,7 +223,7 @@ TEST_CASE("doctor names tuning records that no process can read, and tuning that
   CHECK(has_problem(report, "CUBINET_TUNING_FILES names " + missing + ": no such file"));
   CHECK(report.at("problems").size() == 1);
 
-  fixture.environment["CUBINET_TUNING_FILES"] = JIT_TEST_FAKE_CUDA;  // one that is there
+  fixture.environment["CUBINET_TUNING_FILES"] = jit::testing::kFakeCudaPath;  // one that is there
   fixture.environment["CUBINET_TUNING"] = "on_miss";
   fixture.environment["CUBINET_TUNING_BUDGET_MS"] = "100";
   CHECK(fixture.run({"doctor", "--json"}).json().at("problems").empty());

@@ -4,6 +4,7 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <fstream>
 
+#include "support/paths.hpp"
 #include "support/tiny_template.hpp"
 #include "tools/explain_fixture.hpp"
 
@@ -184,7 +185,7 @@ TEST_CASE("explain names an entry that is damaged, of another format, or another
 TEST_CASE("explain names an entry that is newer than the driver") {
   ExplainFixture fixture(GENERATE(From::kDirectory, From::kPack));
   fixture.replace_entry([](Entry& entry) { entry.artifact.toolchain.release = {99, 0}; });
-  fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;
+  fixture.environment["CUBINET_DRIVER"] = jit::testing::kFakeCudaPath;
   fixture.environment["FAKE_CUDA_VERSION"] = "14000";
   fixture.environment["CUBINET_TOOLCHAIN"] = "any";
   const std::string reason = why(fixture);

@@ -5,6 +5,7 @@
 #include <set>
 #include <sstream>
 
+#include "support/paths.hpp"
 #include "support/temporary_directory.hpp"
 #include "tools/command_fixture.hpp"
 
@@ -17,12 +18,12 @@ TEST_CASE("doctor says whether NVTX ranges are built in") {
   CHECK(said == has_nvtx());
 }
 
-#if defined(JIT_TEST_NVTX_TOOL)
+#if defined(JIT_TEST_HAS_NVTX_TOOL)
 TEST_CASE("a tool gets the ranges of a compile, each with its end") {
   CommandFixture fixture;
   add_tiny_template(fixture);
   const std::filesystem::path log = fixture.folder() / "ranges";
-  fixture.environment["NVTX_INJECTION64_PATH"] = JIT_TEST_NVTX_TOOL;
+  fixture.environment["NVTX_INJECTION64_PATH"] = kNvtxToolPath;
   fixture.environment["NVTX_TOOL_LOG"] = log.string();
   REQUIRE(
       fixture.run({"precompile", "tiny", "--preset", "small", "--arch", "sm_90", "-j", "1"}).code ==

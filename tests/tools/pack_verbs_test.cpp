@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "support/paths.hpp"
 #include "tools/command_fixture.hpp"
 
 using jit::testing::add_tiny_template;
@@ -83,8 +84,8 @@ TEST_CASE("the command of a frozen miss makes the pack anew, and then it is serv
   REQUIRE(fixture.run({"pack", "create", pack.string()}).code == 0);
   // Not for the pack: in the directory of the process, not in the pack.
   REQUIRE(fixture.run({"precompile", "tiny", "--set", "SIZE=40", "--arch", "sm_90a"}).code == 0);
-  fixture.environment["PATH"] =
-      fs::path(JIT_TEST_COMMAND).parent_path().string() + ":" + fixture.environment["PATH"];
+  fixture.environment["PATH"] = fs::path(jit::testing::kCommandPath).parent_path().string() + ":" +
+                                fixture.environment["PATH"];
   fixture.environment["CUBINET_PACKS"] = pack.string();
   fixture.environment["CUBINET_MODE"] = "frozen";
   const std::string nothing = (fixture.folder() / "nothing").string();

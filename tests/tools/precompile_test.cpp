@@ -1,6 +1,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <set>
 
+#include "support/paths.hpp"
 #include "support/tiny_template.hpp"
 #include "tools/command_fixture.hpp"
 
@@ -89,7 +90,7 @@ TEST_CASE("without --arch precompile takes the GPUs at hand, or says what to giv
   const CommandResult none = fixture.run({"precompile", "tiny", "--preset", "pinned"});
   CHECK(none.code == 2);
   CHECK(none.err_has("--arch sm_90a"));
-  fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;
+  fixture.environment["CUBINET_DRIVER"] = jit::testing::kFakeCudaPath;
   fixture.environment["FAKE_CUDA_DEVICES"] = "9.0,8.0,9.0";
   const CommandResult both = fixture.run({"precompile", "tiny", "--preset", "pinned", "--json"});
   INFO(both.err);

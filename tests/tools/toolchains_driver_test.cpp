@@ -1,6 +1,7 @@
 // Which compiler is chosen for which driver, among several that are installed.
 #include <catch2/catch_test_macros.hpp>
 
+#include "support/paths.hpp"
 #include "tools/toolchains_fixture.hpp"
 
 using jit::CompilerRelease;
@@ -22,7 +23,7 @@ void install_both(CommandFixture& fixture, const char* driver) {
   fixture.environment.erase("CUDA_PATH");
   fixture.environment["LD_LIBRARY_PATH"] =
       release_of(k130).lib.string() + ":" + release_of(k129).lib.string();
-  fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;
+  fixture.environment["CUBINET_DRIVER"] = jit::testing::kFakeCudaPath;
   fixture.environment["FAKE_CUDA_VERSION"] = driver;
 }
 

@@ -3,6 +3,7 @@
 
 #include "jit/jit.hpp"
 #include "support/fake_driver.hpp"
+#include "support/paths.hpp"
 #include "tools/toolchains_fixture.hpp"
 
 using jit::CompilerRelease;
@@ -47,12 +48,12 @@ class Cache : public CommandFixture {
 
   // What a Runtime with the driver of this version gets; why not, if nothing.
   std::string get(ToolchainPolicy policy, int driver = 13'000) {
-    jit::testing::FakeCuda::of(JIT_TEST_FAKE_CUDA).set_version(driver);
+    jit::testing::FakeCuda::of(jit::testing::kFakeCudaPath).set_version(driver);
     RuntimeOptions options;
     options.cache_dir = cache();
     options.nvrtc = environment.at("CUBINET_NVRTC");
     options.toolchain_policy = policy;
-    options.driver = JIT_TEST_FAKE_CUDA;
+    options.driver = jit::testing::kFakeCudaPath;
     options.log_level = jit::LogLevel::kInfo;
     said.clear();
     options.log_sink = [this](jit::LogLevel, std::string_view line) { (said += line) += '\n'; };
@@ -131,7 +132,7 @@ TEST_CASE("an entry newer than the driver is passed over for an older one, or by
       newer.has_said("newer_than_driver: made by nvrtc 13.0, newer than the driver, which takes "
                      "CUDA 12.4"));
   // The same through the command, which lets the driver be known too.
-  newer.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;
+  newer.environment["CUBINET_DRIVER"] = jit::testing::kFakeCudaPath;
   newer.environment["FAKE_CUDA_VERSION"] = "12040";
   newer.environment["CUBINET_LOG"] = "info";
   const auto result = newer.run({"precompile", jit::testing::kTemplate, "--preset",

@@ -2,6 +2,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <set>
 
+#include "support/paths.hpp"
 #include "support/tuned_template.hpp"
 #include "tools/command_fixture.hpp"
 
@@ -225,7 +226,7 @@ TEST_CASE("what cannot be tuned is refused with what to do instead") {
   CHECK(says({"tune", "tiny", "--preset", "small", "--budget", "0"}, 2, "--budget 0"));
   CHECK(says({"tune", "tiny", "--preset", "small", "--device", "-1"}, 2, "--device -1"));
   CHECK(says({"tune", "tiny", "--preset", "small", "--seed", "-1"}, 2, "--seed -1"));
-  fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;
+  fixture.environment["CUBINET_DRIVER"] = jit::testing::kFakeCudaPath;
   CHECK(says({"tune", "tiny", "--preset", "small"}, 2, "jit::set_tuning_problem"));
   CHECK(says({"tune", "tiny", "--preset", "small", "--device", "7"}, 2, "7"));
   jit::testing::write_tiny(fixture.folder());
@@ -236,7 +237,7 @@ TEST_CASE("what cannot be tuned is refused with what to do instead") {
 
 TEST_CASE("on a GPU whose kernels write nothing no variant wins, and nothing is kept") {
   TuneFixture fixture;
-  fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;
+  fixture.environment["CUBINET_DRIVER"] = jit::testing::kFakeCudaPath;
   fixture.environment["FAKE_CUDA_DEVICES"] = "9.0";
   const std::filesystem::path output = fixture.folder() / "h200.jsonl";
   const CommandResult result =
@@ -255,7 +256,7 @@ TEST_CASE("on a GPU whose kernels write nothing no variant wins, and nothing is 
 
 TEST_CASE("a file that cannot take the records is refused before anything is compiled") {
   TuneFixture fixture;
-  fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;
+  fixture.environment["CUBINET_DRIVER"] = jit::testing::kFakeCudaPath;
   fixture.environment["FAKE_CUDA_DEVICES"] = "9.0";
   const auto refuses = [&](const std::string& output, int code, const char* text) {
     const CommandResult result =

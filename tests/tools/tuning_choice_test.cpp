@@ -3,6 +3,7 @@
 #include <set>
 
 #include "signature/template_directory.hpp"
+#include "support/paths.hpp"
 #include "support/toolchain_at_hand.hpp"
 #include "support/tuning_records.hpp"
 #include "tools/explain_fixture.hpp"
@@ -118,7 +119,7 @@ TEST_CASE("explain and tuning show put sources in the order of the process that 
 
 TEST_CASE("the GPU at hand is the one that explain speaks of") {
   RecordsFixture fixture;
-  fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;
+  fixture.environment["CUBINET_DRIVER"] = jit::testing::kFakeCudaPath;
   fixture.environment["FAKE_CUDA_DEVICES"] = "8.0,9.0/NVIDIA H100 PCIe/114/80";
   const json told = fixture.explain();
   CHECK(told.at("device").at("name") == "NVIDIA H100 PCIe");

@@ -2,6 +2,7 @@
 // GPU.
 #include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@ namespace jit::testing {
 namespace {
 
 using Catch::Approx;
+using nlohmann::json;
 
 Fp8AttentionCall call_of(std::int64_t head_dim, std::int64_t batch, std::int64_t length) {
   Fp8AttentionCall call;
@@ -71,6 +73,53 @@ TEST_CASE(
   CHECK(refusal({"fp8_attention_tiles", "--head-dim", "7"}).find("--head-dim") !=
         std::string::npos);
   CHECK(refusal({"fp8_attention_tiles", "--arch", "hopper"}).find("sm_90a") != std::string::npos);
+}
+
+TEST_CASE("benchmarks of fp8_attention time nothing that is wrong") {
+  CommandFixture fixture;
+  fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;  // runs no kernel
+  fixture.environment["FAKE_CUDA_DEVICES"] = "9.0";
+  const CommandResult result = fixture.run(
+      {"bench", "fp8_attention", "--head-dim", "64", "--shapes", "2x24", "--seed", "5"});
+  INFO(result.err);
+  CHECK(result.code == 1);
+  CHECK(
+      result.err_has("check fp8_attention: 2 sequences of 24 query tokens and 24 keys, 32 heads of "
+                     "64 elements, pages of 0, interval 1: nobody wrote element 0 of the output "
+                     "(seed 5)"));
+  CHECK(result.out.empty());
+}
+
+TEST_CASE(
+    "the table of fp8_attention's tiles says what the compiler makes of the seed's and of the "
+    "shipped ones") {
+  CommandFixture fixture;
+  const CommandResult result =
+      fixture.run({"bench", "fp8_attention_tiles", "--quick", "--head-dim", "64", "--json"});
+  INFO(result.err);
+  REQUIRE(result.code == 0);
+  const json report = result.json();
+  CHECK_FALSE(report.contains("gpu"));
+  std::size_t seed = 0;
+  std::size_t shipped = 0;
+  for (const json& row : report.at("rows")) {
+    INFO(row.dump());
+    CHECK(row.at("head_dim") == "64");
+    CHECK(row.at("smem_bytes") > 16384);
+    if (row.at("tiles") != "shipped") {
+      ++seed;
+      CHECK(row.at("chunk") == 64);
+      CHECK(row.at("interval") == 1);
+      continue;
+    }
+    ++shipped;
+    CHECK(row.at("verdict") == "clean");
+    CHECK(row.at("spill_stores") == 0);
+    CHECK(row.at("registers") > 0);
+    CHECK(row.at("compile_ms") > 1);
+  }
+  CHECK(seed == 2);  // before and after
+  CHECK(shipped == 1);
 }
 
 }  // namespace

@@ -142,6 +142,7 @@ class TilesBench {
     for (const SeedTile& tile : kSeedTiles) add(tile);
     for (const Heads& heads : kShippedHeads) {
       for (const std::int64_t interval : {1, 0}) {
+        if (options_.quick && interval == 0) continue;
         add_shipped("", heads, constants_of(heads, interval));
       }
       if (options_.variants) add_variants(heads);
@@ -159,17 +160,27 @@ class TilesBench {
     return wanted.empty() || std::find(wanted.begin(), wanted.end(), head_dim) != wanted.end();
   }
 
+  // What the selection table chooses for its own tiles is nothing to those of others.
+  Constants plain_tunables() const {
+    Constants constants;
+    for (const table::ConstantDecl& declared : template_.constants) {
+      const bool is_tunable = declared.role == table::Role::kTunable && declared.has_default;
+      if (is_tunable) constants.push_back({declared.name, declared.default_value});
+    }
+    return constants;
+  }
+
   void add(const SeedTile& tile) {
     if (!is_wanted(tile.head_dim)) return;
-    const std::int64_t warpgroups = tile.block_m / 64;
     for (const std::int64_t interval : {1, 0}) {
+      if (options_.quick && (interval == 0 || tile.use == "decode")) continue;
       Constants constants = with(constants_of({tile.head_dim, tile.head_dim}, interval),
                                  {{"kNumThreads", 128 + tile.block_m * 2},
                                   {"kBlockN", tile.block_n},
                                   {"kChunk", tile.head_dim},
                                   {"kNumStages", 2},
-                                  {"kValueStages", 2},
-                                  {"TAKE_TURNS", tile.head_dim >= 128 && warpgroups > 1}});
+                                  {"kValueStages", 2}});
+      constants = with(plain_tunables(), constants);
       const bool has_window = tile.where == kWindow || tile.where == kCappedWindow;
       if (has_window) constants = with(constants, {{"CAUSAL", false}, {"WINDOW", true}});
       if (tile.where == kCappedWindow) constants = with(constants, {{"SOFTCAP", true}});
@@ -181,6 +192,7 @@ class TilesBench {
   void add_shipped(std::string_view where, const Heads& heads, const Constants& constants) {
     if (!is_wanted(heads.dim)) return;
     for (const std::string_view use : {"prefill", "decode"}) {
+      if (options_.quick && use == "decode") continue;
       const std::int64_t rows = use == "decode" ? 1 : std::int64_t{1} << 20;
       subjects_.push_back(
           {"shipped", use, where, resolve(template_, constants, Sizes{{"max_query_rows", rows}})});

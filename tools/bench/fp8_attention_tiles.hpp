@@ -13,6 +13,7 @@ namespace jit::inline v1 {
 struct Fp8TilesOptions {
   std::vector<std::int64_t> head_dims;  // empty: all
   bool variants = false;  // the shipped tiles with each mask, layout and output as well
+  bool quick = false;     // prefill with two levels alone
   std::string arch = "sm_90a";
 };
 

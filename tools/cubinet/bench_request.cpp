@@ -314,6 +314,7 @@ Fp8TilesOptions BenchRequest::fp8_tiles() const {
   Fp8TilesOptions options;
   options.head_dims = parse_head_dims(head_dims);
   options.variants = variants;
+  options.quick = quick;
   options.arch = arch;
   return options;
 }

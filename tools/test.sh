@@ -85,21 +85,25 @@ run_gpu_tests() {
   local result=0
   "$folder/tests/gpu_tests" "${@:2}" || result=1
   # Through Python too, unless only some tests were asked for.
-  [ $# -gt 1 ] || run_python_prefill "$folder" || result=1
+  [ $# -gt 1 ] || run_python_attention "$folder" || result=1
   [ $# -gt 1 ] || run_python_grid "$folder" || result=1
   return $result
 }
 
-run_python_prefill() {
-  local library=$1/lib/libcubinet.so result=0
+run_python_attention() {
+  local library=$1/lib/libcubinet.so result=0 script status
   if [ ! -e "$library" ]; then
-    say "NOT RUN: $library is missing; build or carry it for prefill attention through Python"
+    say "NOT RUN: $library is missing; build or carry it for attention through Python"
     return 1
   fi
-  say "tests/python/mla_prefill_device.py"
-  PYTHONPATH=$PWD/tools/python CUBINET_LIBRARY=$library CUBINET_CACHE_DIR=none \
-    python3 tests/python/mla_prefill_device.py || result=$?
-  [ $result = 0 ] || [ $result = 2 ]  # 2: it says why it was not run
+  for script in tests/python/mla_prefill_device.py tests/python/fp8_attention_device.py; do
+    say "$script"
+    status=0
+    PYTHONPATH=$PWD/tools/python CUBINET_LIBRARY=$library CUBINET_CACHE_DIR=none \
+      python3 "$script" || status=$?
+    [ $status = 0 ] || [ $status = 2 ] || result=1  # 2: it says why it was not run
+  done
+  return $result
 }
 
 run_python_grid() {

@@ -1,5 +1,6 @@
 set(CUBINET_TESTS_C_ABI
   boundary_test.cpp
+  fp8_attention_test.cpp
   kernel_test.cpp
   merge_attn_states_test.cpp
   mla_prefill_test.cpp

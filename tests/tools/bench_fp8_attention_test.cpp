@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bench/fp8_attention_figures.hpp"
+#include "support/paths.hpp"
 #include "tools/command_fixture.hpp"
 
 namespace jit::testing {
@@ -77,7 +78,7 @@ TEST_CASE(
 
 TEST_CASE("benchmarks of fp8_attention time nothing that is wrong") {
   CommandFixture fixture;
-  fixture.environment["CUBINET_DRIVER"] = JIT_TEST_FAKE_CUDA;  // runs no kernel
+  fixture.environment["CUBINET_DRIVER"] = kFakeCudaPath;  // runs no kernel
   fixture.environment["FAKE_CUDA_DEVICES"] = "9.0";
   const CommandResult result = fixture.run(
       {"bench", "fp8_attention", "--head-dim", "64", "--shapes", "2x24", "--seed", "5"});

@@ -57,7 +57,7 @@ AttentionEmulation emulate_attention(const AttentionProblem& problem, const Atte
 //
 // Limits: rms 1.5e-2, of fewer than 4096 elements 5e-2: another order of sums moves a weight to its
 //         neighbour, seldom; another tile, offset, order of tiles or sum moves many. In rows of
-//         1024 keys and more, where no weight outweighs the others, no element is off by more than
+//         4096 keys and more, where no weight outweighs the others, no element is off by more than
 //         0.1 of the row's rms.
 struct AttentionAgreement {
   std::uint64_t elements = 0;

@@ -205,7 +205,7 @@ AttentionRules rules_of_fp8_weights() noexcept {
   rules.rms_keys = 32;
   rules.row_rms = rules.row_relative = 8e-2;
   // A step of e4m3 is no longer many times the error of a value.
-  rules.identical = 0.65;
+  rules.identical = 0.55;
   rules.identical_kept = 0.0;
   rules.lse_absolute = 1e-3;
   rules.lse_relative = 1e-6;

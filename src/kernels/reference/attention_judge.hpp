@@ -71,8 +71,8 @@ struct AttentionRules {
   // lse_absolute, it counts in their place.
   double score_error = 0.0;
   bool exact_row = true;  // a row of one key is judged bit by bit
-  // The elements of a row of no key are 0; else they are anything, as in parts of a split that the
-  // LSE says are empty.
+  // The elements of a row whose LSE is -inf are 0; else they are anything, as in parts of a split,
+  // which nobody reads there.
   bool empty_row = true;
   double identical_kept = 0.55;  // share of sensitive codes that are kept
   // rms, cosine and row_relative are of rows that see so many keys or more.

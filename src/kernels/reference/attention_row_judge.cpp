@@ -125,7 +125,8 @@ AttentionRowJudge::Element AttentionRowJudge::element_at(const Row& row, std::si
 void AttentionRowJudge::judge(std::size_t index, AttentionPart& part) const {
   Row row = row_at(index);
   ++part.check.rows;
-  if (row.seen == 0 && !rules_.empty_row) return judge_lse(row, part);
+  const bool is_read = rules_.empty_row || reference_.lse[index] != -kInfinity;
+  if (!is_read) return judge_lse(row, part);
   if (output_.type == DType::kE4M3) {
     judge_codes(row, part);
   } else {

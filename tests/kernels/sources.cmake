@@ -10,12 +10,16 @@ set(CUBINET_TESTS_KERNELS
   attention_written.cpp
   device_library_test.cpp
   fp8_attention_judge_test.cpp
+  fp8_attention_launch_test.cpp
+  fp8_attention_maps_test.cpp
   fp8_attention_memory_refusal_test.cpp
   fp8_attention_reference_test.cpp
   fp8_attention_refusal_test.cpp
+  fp8_attention_split_launch_test.cpp
   fp8_attention_splits_test.cpp
   fp8_attention_tuning_test.cpp
   fp8_attention_trial.cpp
+  fp8_attention_warm_up_test.cpp
   group_reference_test.cpp
   group_scale_test.cpp
   merge_attn_states_params_test.cpp

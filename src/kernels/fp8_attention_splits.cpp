@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "fp8_attention/tile.h"
-#include "kernels/workers.hpp"
-
 namespace jit::inline v1::kernels {
 namespace {
 
@@ -17,9 +14,6 @@ constexpr double kEnough = 0.85;
 constexpr std::int64_t kDecodeRows = 64;
 constexpr std::int64_t kPrefillRows = 128;
 constexpr std::int64_t kKeyTile = 128;
-// A decode kernel that is to run twice on a multiprocessor.
-constexpr std::int64_t kDecodeThreads = 256;
-constexpr std::int64_t kDecodeRegisters = 128;
 
 std::int64_t ceil_div(std::int64_t value, std::int64_t by) { return (value + by - 1) / by; }
 
@@ -64,17 +58,6 @@ bool is_busy(const SplitProblem& problem) {
   return static_cast<double>(problem.items) >= kBusy * static_cast<double>(problem.workers);
 }
 
-std::int64_t decode_blocks_of_multiprocessor(const Fp8AttentionOperands& operands) {
-  const cubinet::fp8_attention::Tile tile{static_cast<int>(kDecodeRows),
-                                          static_cast<int>(kKeyTile),
-                                          static_cast<int>(operands.k.width),
-                                          static_cast<int>(operands.v.width),
-                                          2,
-                                          1};
-  return blocks_that_fit(
-      {kDecodeThreads, kDecodeRegisters, cubinet::fp8_attention::smem_bytes_of(tile)});
-}
-
 }  // namespace
 
 std::int64_t best_splits(const SplitProblem& problem) noexcept {
@@ -101,10 +84,8 @@ SplitProblem split_problem_of(const Fp8AttentionOperands& operands, const Fp8Att
                ceil_div(args.num_query_tokens * operands.pack, block_rows) + sequences);
   problem.items = blocks * (args.num_heads / operands.pack);
   problem.key_tiles = ceil_div(operands.max_key_tokens, kKeyTile);
-  problem.workers =
-      args.num_workers != 0
-          ? args.num_workers
-          : multiprocessors * (problem.is_decode ? decode_blocks_of_multiprocessor(operands) : 1);
+  // A block on each: where two fit they share its bandwidth, and parts cost a launch.
+  problem.workers = args.num_workers != 0 ? args.num_workers : multiprocessors;
   return problem;
 }
 

@@ -110,15 +110,13 @@ std::int64_t parts_of(const Fp8AttentionArgs& args, std::int64_t multiprocessors
   return kernels::splits_of(kernels::fp8_attention_operands(kCheck, args), args, multiprocessors);
 }
 
-TEST_CASE("decode is split until two blocks are on every multiprocessor, where they fit") {
-  CHECK(parts_of(decode(1, 131'072)) == 29);  // 8 items: 232 of 264
-  CHECK(parts_of(decode(16, 131'072)) == 2);
-  CHECK(parts_of(decode(64, 131'072)) == 1);
+TEST_CASE("decode is split until there is a block on every multiprocessor") {
+  CHECK(parts_of(decode(1, 131'072)) == 15);  // 8 items: 120 of 132
+  CHECK(parts_of(decode(8, 131'072)) == 2);
+  CHECK(parts_of(decode(16, 131'072)) == 1);
+  CHECK(parts_of(decode(17, 131'072)) == 5);  // 136 items would leave half of a second wave
   CHECK(parts_of(decode(1, 512)) == 1);
-  auto wide = decode(1, 131'072);
-  wide.head_dim = 256;
-  CHECK(parts_of(wide) == 15);  // one block on each
-  CHECK(parts_of(decode(1, 131'072), 66) == 15);
+  CHECK(parts_of(decode(1, 131'072), 66) == 8);
   auto few = decode(1, 131'072);
   few.num_workers = 16;
   CHECK(parts_of(few) == 2);
@@ -129,7 +127,7 @@ TEST_CASE("the longest sequence's length says how many parts there can be") {
   args.max_key_tokens = 1024;
   CHECK(parts_of(args) == 8);
   args.max_key_tokens = std::int64_t{1} << 30;
-  CHECK(parts_of(args) == 29);
+  CHECK(parts_of(args) == 15);
   args = testing::fp8_args();
   args.num_query_tokens = 1;
   args.num_sequences = 1;
@@ -166,7 +164,7 @@ TEST_CASE("keys are not split by itself without room, for the same bits, or unde
   args = decode(1, 131'072);
   args.causal = false;
   args.window_right = 7;
-  CHECK(parts_of(args) == 29);
+  CHECK(parts_of(args) == 15);
   args = decode(1, 131'072);
   args.num_splits = 1;
   CHECK(parts_of(args) == 1);
@@ -177,11 +175,11 @@ TEST_CASE("keys are not split by itself without room, for the same bits, or unde
 TEST_CASE("as many parts are taken as the workspace holds") {
   auto args = decode(1, 131'072);
   const std::int64_t bytes = fp8_attention_workspace_bytes(args);
-  CHECK(bytes == 29 * 64 * 128 * 4 + (29 * 64 * 4 + 255) / 256 * 256);
+  CHECK(bytes == 15 * 64 * 128 * 4 + (15 * 64 * 4 + 255) / 256 * 256);
   args.workspace_bytes = bytes;
-  CHECK(parts_of(args) == 29);
+  CHECK(parts_of(args) == 15);
   args.workspace_bytes = bytes - 1;
-  CHECK(parts_of(args) == 28);
+  CHECK(parts_of(args) == 14);
   args.workspace_bytes = 64 * 128 * 4 + 256;  // one part is none
   CHECK(parts_of(args) == 1);
   args.workspace_bytes = 0;

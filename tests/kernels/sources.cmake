@@ -53,4 +53,5 @@ set(CUBINET_TESTS_KERNELS
   reference_test.cpp
   schedule_emulation_test.cpp
   schedule_tuning_test.cpp
-  swizzle_test.cpp)
+  swizzle_test.cpp
+  workers_test.cpp)

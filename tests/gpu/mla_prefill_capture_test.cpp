@@ -7,30 +7,11 @@
 
 #include "gpu/mla_prefill_device.hpp"
 #include "gpu/mla_prefill_judge.hpp"
+#include "gpu/replay.hpp"
 #include "load/graph.hpp"
 
 namespace jit::test {
 namespace {
-
-void upload(const void* to, std::span<const std::byte> bytes) {
-  driver().check(driver().api().copy_to_device(reinterpret_cast<std::uintptr_t>(to), bytes.data(),
-                                               bytes.size()),
-                 "upload operands", "cuMemcpyHtoD");
-  synchronize(driver());
-}
-
-// So many lengths, some of them 0, that add up to `sum`.
-std::vector<std::int32_t> random_lengths(std::size_t count, std::int32_t sum,
-                                         std::mt19937_64& engine) {
-  std::vector<std::int32_t> ends{0, sum};
-  for (std::size_t i = 1; i < count; ++i) {
-    ends.push_back(static_cast<std::int32_t>(engine() % static_cast<std::uint64_t>(sum + 1)));
-  }
-  std::sort(ends.begin(), ends.end());
-  std::vector<std::int32_t> lengths;
-  for (std::size_t i = 0; i < count; ++i) lengths.push_back(ends[i + 1] - ends[i]);
-  return lengths;
-}
 
 // Replays with other lengths and other operands at the same addresses.
 void check_replays(MlaCase mla) {
@@ -102,16 +83,6 @@ std::vector<std::vector<std::byte>> run_chain(const MlaCase& mla, const MlaInput
   std::vector<std::vector<std::byte>> result;
   for (const DeviceBuffer& state : states) result.push_back(state.to_vector<std::byte>());
   return result;
-}
-
-// Rows that still differ from each other: a chain whose values have all become one says nothing.
-bool is_lively(const std::vector<std::byte>& bytes, std::size_t row_bytes) {
-  std::size_t others = 0;
-  for (std::size_t at = row_bytes; at + row_bytes <= bytes.size(); at += row_bytes) {
-    others += !std::equal(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(row_bytes),
-                          bytes.begin() + static_cast<std::ptrdiff_t>(at));
-  }
-  return 2 * others > bytes.size() / row_bytes;
 }
 
 TEST_CASE("a chain of mla_prefill as programmatic dependents gives what it gives in order",

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "gpu/images.hpp"
+#include "gpu/written.hpp"
 
 namespace jit::test {
 namespace {
@@ -22,13 +23,12 @@ std::int64_t sum_of(const std::vector<std::int32_t>& lengths) {
   return std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
 }
 
-MlaExtent extent_of(MlaLayout layout, std::int64_t tokens, std::int64_t heads, std::int64_t dim) {
+HeadsExtent extent_of(MlaLayout layout, std::int64_t tokens, std::int64_t heads, std::int64_t dim) {
   switch (layout) {
     case MlaLayout::kPadded:
-      return {tokens, heads, dim, heads * (dim + kHeadPadding) + kTokenPadding, dim + kHeadPadding,
-              0};
-    case MlaLayout::kHeadMajor: return {tokens, heads, dim, dim, tokens * dim, 0};
-    default: return {tokens, heads, dim, heads * dim, dim, 0};
+      return {tokens, heads, dim, heads * (dim + kHeadPadding) + kTokenPadding, dim + kHeadPadding};
+    case MlaLayout::kHeadMajor: return {tokens, heads, dim, dim, tokens * dim};
+    default: return {tokens, heads, dim, heads * dim, dim};
   }
 }
 
@@ -60,32 +60,9 @@ std::string judge_inputs(const MlaInputs& inputs, const MlaOutcome& outcome) {
   return zero ? "" : "the counters of work are not 0 again";
 }
 
-// Which elements of a buffer are results.
-class Written {
- public:
-  explicit Written(std::size_t elements) : is_result_(elements) {}
-  void add(std::size_t first, std::int64_t count) {
-    std::fill_n(is_result_.begin() + static_cast<std::ptrdiff_t>(first), count, true);
-  }
-  // The first other element that is not poison, or nothing.
-  std::string judge(const char* name, const Image& image, std::size_t element_bytes,
-                    std::byte poison) const {
-    const auto bytes = image.payload();
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-      if (bytes[i] == poison || is_result_[i / element_bytes]) continue;
-      return fmt::format("element {} of {}, no part of any sequence, was written",
-                         i / element_bytes, name);
-    }
-    return {};
-  }
-
- private:
-  std::vector<bool> is_result_;
-};
-
 std::string judge_untouched(const MlaCase& mla, const MlaInputs& inputs,
                             const MlaOutcome& outcome) {
-  const MlaExtent out = mla.output();
+  const HeadsExtent out = mla.output();
   const std::int64_t tokens = mla.query_tokens();
   const std::int64_t scales = mla.scales_per_token();
   Written written(out.elements());
@@ -126,29 +103,29 @@ double MlaCase::effective_scale() const noexcept {
   return 1.0 / std::sqrt(static_cast<double>(head_dim));
 }
 
-MlaExtent MlaCase::queries() const noexcept {
+HeadsExtent MlaCase::queries() const noexcept {
   return extent_of(layout, query_tokens(), heads, head_dim);
 }
 
-MlaExtent MlaCase::keys() const noexcept {
+HeadsExtent MlaCase::keys() const noexcept {
   const std::int64_t dim = rope_apart ? head_dim - kRopeDim : head_dim;
   if (layout != MlaLayout::kTail) return extent_of(layout, key_tokens(), kv_heads, dim);
   const std::int64_t both = dim + head_dim_v;
-  return {key_tokens(), kv_heads, dim, kv_heads * both, both, 0};
+  return {key_tokens(), kv_heads, dim, kv_heads * both, both};
 }
 
-MlaExtent MlaCase::values() const noexcept {
+HeadsExtent MlaCase::values() const noexcept {
   if (layout != MlaLayout::kTail) return extent_of(layout, key_tokens(), kv_heads, head_dim_v);
-  const MlaExtent k = keys();
+  const HeadsExtent k = keys();
   return {key_tokens(), kv_heads, head_dim_v, k.token_stride, k.head_stride, k.dim};
 }
 
-MlaExtent MlaCase::rope() const noexcept {
+HeadsExtent MlaCase::rope() const noexcept {
   const std::int64_t padding = layout == MlaLayout::kPadded ? kTokenPadding : 0;
-  return {key_tokens(), rope_apart ? 1 : 0, kRopeDim, kRopeDim + padding, kRopeDim, 0};
+  return {key_tokens(), rope_apart ? 1 : 0, kRopeDim, kRopeDim + padding, kRopeDim};
 }
 
-MlaExtent MlaCase::output() const noexcept {
+HeadsExtent MlaCase::output() const noexcept {
   return extent_of(layout, query_tokens(), heads, head_dim_v);
 }
 

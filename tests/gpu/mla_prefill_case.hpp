@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gpu/guarded_buffer.hpp"
+#include "gpu/heads.hpp"
 #include "gpu/merge_case.hpp"
 #include "jit/value.hpp"
 
@@ -33,25 +34,6 @@ enum class MlaLayout : std::uint8_t {
   kHeadMajor,  // [h, n, d]
 };
 inline constexpr std::uint8_t kMlaLayouts = 4;
-
-// Where the elements of an operand are: (token, head) begins at offset + token * token_stride +
-// head * head_stride.
-struct MlaExtent {
-  std::int64_t tokens = 0;
-  std::int64_t heads = 0;
-  std::int64_t dim = 0;
-  std::int64_t token_stride = 0;
-  std::int64_t head_stride = 0;
-  std::int64_t offset = 0;
-
-  std::size_t at(std::int64_t token, std::int64_t head) const noexcept {
-    return static_cast<std::size_t>(offset + token * token_stride + head * head_stride);
-  }
-  std::size_t elements() const noexcept {  // up to the last one
-    return tokens == 0 || heads == 0 ? 0
-                                     : at(tokens - 1, heads - 1) + static_cast<std::size_t>(dim);
-  }
-};
 
 struct MlaCase {
   std::vector<std::int32_t> query_lengths{};
@@ -88,11 +70,11 @@ struct MlaCase {
   DType output_type() const noexcept { return fp8() ? DType::kE4M3 : type; }
   double effective_scale() const noexcept;  // of the softmax
 
-  MlaExtent queries() const noexcept;
-  MlaExtent keys() const noexcept;  // without what lies apart
-  MlaExtent values() const noexcept;
-  MlaExtent rope() const noexcept;  // no heads unless it lies apart
-  MlaExtent output() const noexcept;
+  HeadsExtent queries() const noexcept;
+  HeadsExtent keys() const noexcept;  // without what lies apart
+  HeadsExtent values() const noexcept;
+  HeadsExtent rope() const noexcept;  // no heads unless it lies apart
+  HeadsExtent output() const noexcept;
   // Of the scales of groups; all 0 without.
   std::int64_t scales_per_token() const noexcept;
   std::int64_t scale_token_stride() const noexcept;

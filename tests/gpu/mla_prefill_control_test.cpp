@@ -46,7 +46,7 @@ MlaCase control_case() {
 void store_row(Trial& trial, std::int64_t token, std::int64_t head,
                const std::function<double(double)>& change) {
   std::byte* const data = trial.outcome.output.payload().data();
-  const MlaExtent extent = trial.mla.output();
+  const HeadsExtent extent = trial.mla.output();
   const DType type = trial.mla.output_type();
   const std::size_t first = extent.at(trial.mla.outside + token, head);
   for (std::size_t i = first; i < first + static_cast<std::size_t>(extent.dim); ++i) {
@@ -92,10 +92,10 @@ void accept_inputs(Trial& trial) {
 
 // Exchanges two rows of an operand.
 Sabotage exchanged(const char* name, std::vector<std::uint16_t> MlaInputs::*operand,
-                   MlaExtent (MlaCase::*extent)() const noexcept, std::int64_t tokens,
+                   HeadsExtent (MlaCase::*extent)() const noexcept, std::int64_t tokens,
                    std::int64_t heads) {
   return {name, [=](Trial& trial) {
-            const MlaExtent rows = (trial.mla.*extent)();
+            const HeadsExtent rows = (trial.mla.*extent)();
             const std::int64_t token = trial.mla.outside + kToken - 60;
             swap_rows(std::span(trial.inputs.*operand), rows.at(token, 0),
                       rows.at(token + tokens, heads), static_cast<std::size_t>(rows.dim));
@@ -125,7 +125,7 @@ std::vector<Sabotage> other_operands() {
   all.push_back({"heads shared otherwise", [](Trial& trial) {
                    // Heads 1 and 2 of the queries change places, those of the results do not.
                    for (std::int64_t t = 0; t < trial.mla.query_tokens(); ++t) {
-                     const MlaExtent rows = trial.mla.queries();
+                     const HeadsExtent rows = trial.mla.queries();
                      swap_rows(std::span(trial.inputs.q), rows.at(t, 1), rows.at(t, 2),
                                static_cast<std::size_t>(rows.dim));
                      swap_output(trial, trial.mla.output().at(t, 1), trial.mla.output().at(t, 2));

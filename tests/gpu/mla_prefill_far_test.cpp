@@ -4,37 +4,10 @@
 
 #include "gpu/mla_prefill_device.hpp"
 #include "gpu/mla_prefill_judge.hpp"
+#include "gpu/replay.hpp"
 
 namespace jit::test {
 namespace {
-
-// Copies tokens between packed host memory and the device, where they lie `stride` bytes apart.
-class FarTokens {
- public:
-  FarTokens(const DeviceBuffer& buffer, std::size_t token_bytes, std::size_t stride)
-      : buffer_(buffer), token_bytes_(token_bytes), stride_(stride) {}
-
-  void upload(std::span<const std::byte> packed) const {
-    for (std::size_t at = 0; at < packed.size(); at += token_bytes_) {
-      driver().check(driver().api().copy_to_device(address(at), packed.data() + at, token_bytes_),
-                     "upload a token", "cuMemcpyHtoD");
-    }
-  }
-  void download(std::span<std::byte> packed) const {
-    for (std::size_t at = 0; at < packed.size(); at += token_bytes_) {
-      driver().check(driver().api().copy_to_host(packed.data() + at, address(at), token_bytes_),
-                     "download a token", "cuMemcpyDtoH");
-    }
-  }
-
- private:
-  CudaDevicePointer address(std::size_t packed_offset) const {
-    return buffer_.address() + packed_offset / token_bytes_ * stride_;
-  }
-  const DeviceBuffer& buffer_;
-  std::size_t token_bytes_;
-  std::size_t stride_;
-};
 
 constexpr std::size_t kTokens = 260;
 constexpr std::size_t kStride = (std::size_t{1} << 24) + 64;  // elements between tokens

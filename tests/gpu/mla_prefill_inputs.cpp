@@ -33,14 +33,6 @@ const std::vector<std::uint16_t>& normal_table() {
   return table;
 }
 
-// Source: Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators".
-std::uint64_t scrambled(std::uint64_t x) {
-  x += 0x9E3779B97F4A7C15U;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9U;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBU;
-  return x ^ (x >> 31);
-}
-
 void fill_normal(std::span<std::uint16_t> to, std::uint64_t seed) {
   const std::vector<std::uint16_t>& table = normal_table();
   std::uint64_t random = 0;
@@ -54,7 +46,7 @@ void fill_normal(std::span<std::uint16_t> to, std::uint64_t seed) {
 // Each (token, head) of an operand. What depends on the place draws from its own seed, so that an
 // operand's contents do not depend on its strides.
 template <class Visit>
-void for_each_row(const MlaExtent& extent, std::vector<std::uint16_t>& data, const Visit& visit) {
+void for_each_row(const HeadsExtent& extent, std::vector<std::uint16_t>& data, const Visit& visit) {
   for (std::int64_t token = 0; token < extent.tokens; ++token) {
     for (std::int64_t head = 0; head < extent.heads; ++head) {
       visit(token,
@@ -63,7 +55,7 @@ void for_each_row(const MlaExtent& extent, std::vector<std::uint16_t>& data, con
   }
 }
 
-std::vector<std::uint16_t> normal_operand(const MlaExtent& extent, std::uint64_t seed) {
+std::vector<std::uint16_t> normal_operand(const HeadsExtent& extent, std::uint64_t seed) {
   std::vector<std::uint16_t> data(extent.elements(), kNaN);
   std::uint64_t row = 0;
   for_each_row(extent, data, [&](std::int64_t, std::span<std::uint16_t> elements) {
@@ -80,7 +72,8 @@ void scale_all(std::vector<std::uint16_t>& data, int exponent) {
 
 // Adds `amount(token)` to every element: what two rows have in common adds to their product.
 template <class Amount>
-void add_to_rows(const MlaExtent& extent, std::vector<std::uint16_t>& data, const Amount& amount) {
+void add_to_rows(const HeadsExtent& extent, std::vector<std::uint16_t>& data,
+                 const Amount& amount) {
   for_each_row(extent, data, [&](std::int64_t token, std::span<std::uint16_t> elements) {
     const double more = amount(token);
     for (std::uint16_t& code : elements) code = to_bf16(from_bf16(code) + more);
@@ -145,7 +138,7 @@ void apply_pattern(const MlaCase& mla, MlaInputs& inputs) {
 }
 
 // Tokens of no sequence.
-void spoil_outside(const MlaExtent& extent, const std::vector<std::int32_t>& cu_seqlens,
+void spoil_outside(const HeadsExtent& extent, const std::vector<std::int32_t>& cu_seqlens,
                    std::vector<std::uint16_t>& data) {
   constexpr std::array<std::uint16_t, 4> kGarbage{kNaN, 0xFFC0, 0x7F80, 0xFF80};
   for_each_row(extent, data, [&](std::int64_t token, std::span<std::uint16_t> elements) {
@@ -154,12 +147,6 @@ void spoil_outside(const MlaExtent& extent, const std::vector<std::int32_t>& cu_
       elements[i] = kGarbage[(i + static_cast<std::size_t>(token)) % kGarbage.size()];
     }
   });
-}
-
-std::vector<std::int32_t> sums_of(const std::vector<std::int32_t>& lengths, std::int64_t first) {
-  std::vector<std::int32_t> sums{static_cast<std::int32_t>(first)};
-  for (const std::int32_t length : lengths) sums.push_back(sums.back() + length);
-  return sums;
 }
 
 }  // namespace

@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::byte kNaNPoison{0xFF};
 
-reference::AttentionOperand operand_of(const MlaExtent& extent,
+reference::AttentionOperand operand_of(const HeadsExtent& extent,
                                        const std::vector<std::uint16_t>& data) {
   return {data.data() + extent.offset, extent.token_stride, extent.head_stride};
 }
@@ -20,7 +20,7 @@ const T* values_in(const Image& image) {
 
 reference::AttentionOutput output_of(const MlaCase& mla, const MlaOutcome& outcome,
                                      const MlaOutcome* unquantised) {
-  const MlaExtent extent = mla.output();
+  const HeadsExtent extent = mla.output();
   reference::AttentionOutput output;
   output.type = mla.output_type();
   output.output = outcome.output.payload().data();

@@ -101,7 +101,7 @@ TEST_CASE("codes and scales of groups are those of the fp32 output of mla_prefil
 
 // ---- Neighbours ----
 
-void spoil(const MlaExtent& extent, std::vector<std::uint16_t>& data, std::int64_t first,
+void spoil(const HeadsExtent& extent, std::vector<std::uint16_t>& data, std::int64_t first,
            std::int64_t last) {
   for (std::int64_t token = first; token < last; ++token) {
     for (std::int64_t head = 0; head < extent.heads; ++head) {
@@ -113,7 +113,7 @@ void spoil(const MlaExtent& extent, std::vector<std::uint16_t>& data, std::int64
 
 // Every token of the other sequences is NaN.
 MlaInputs with_spoilt_neighbours(const MlaCase& mla, MlaInputs inputs, std::size_t sequence) {
-  const auto around = [&](const MlaExtent& extent, std::vector<std::uint16_t>& data,
+  const auto around = [&](const HeadsExtent& extent, std::vector<std::uint16_t>& data,
                           const std::vector<std::int32_t>& cu_seqlens) {
     spoil(extent, data, 0, cu_seqlens[sequence]);
     spoil(extent, data, cu_seqlens[sequence + 1], extent.tokens);
@@ -183,7 +183,7 @@ TEST_CASE("strides do not change a bit of mla_prefill", "[mla_prefill][bits]") {
   }
 }
 
-void copy_row(const MlaExtent& from_extent, const std::vector<std::uint16_t>& from,
+void copy_row(const HeadsExtent& from_extent, const std::vector<std::uint16_t>& from,
               std::size_t from_at, std::vector<std::uint16_t>& to, std::size_t to_at) {
   std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(from_at), from_extent.dim,
               to.begin() + static_cast<std::ptrdiff_t>(to_at));
@@ -201,7 +201,7 @@ TEST_CASE("the rope part of keys given apart is as good as in every key, bit for
     MlaInputs joined = make_inputs(whole);
     joined.q = inputs.q;
     joined.v = inputs.v;
-    const MlaExtent k = apart.keys();
+    const HeadsExtent k = apart.keys();
     for (std::int64_t token = 0; token < k.tokens; ++token) {
       for (std::int64_t head = 0; head < k.heads; ++head) {
         const std::size_t to = whole.keys().at(token, head);

@@ -59,6 +59,7 @@ set(CUBINET_TESTS_GPU
   paged_mqa_sabotage.cpp
   paged_mqa_same_bits_test.cpp
   paged_mqa_variants_test.cpp
+  replay.cpp
   restart_test.cpp
   tensor_box.cpp
   schedule_case.cpp
@@ -67,4 +68,5 @@ set(CUBINET_TESTS_GPU
   test_templates.cpp
   threads_test.cpp
   tune_test.cpp
+  written.cpp
 )

@@ -45,7 +45,7 @@ float dot(const float* a, const float* b, std::int64_t count) {
   return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
 }
 
-std::vector<float> dense(const MlaExtent& extent, const std::vector<std::uint16_t>& data) {
+std::vector<float> dense(const HeadsExtent& extent, const std::vector<std::uint16_t>& data) {
   std::vector<float> values;
   for (std::int64_t token = 0; token < extent.tokens; ++token) {
     for (std::int64_t head = 0; head < extent.heads; ++head) {

@@ -21,9 +21,9 @@ struct HeadsExtent {
   std::int64_t page_stride = 0;
 
   std::size_t at(std::int64_t token, std::int64_t head) const noexcept {
-    const std::int64_t place = page_size == 0 ? token * token_stride
-                                              : token / page_size * page_stride +
-                                                    token % page_size * token_stride;
+    const std::int64_t place =
+        page_size == 0 ? token * token_stride
+                       : token / page_size * page_stride + token % page_size * token_stride;
     return static_cast<std::size_t>(offset + place + head * head_stride);
   }
   std::size_t elements() const noexcept {  // up to the last one

@@ -10,6 +10,24 @@ set(CUBINET_TESTS_GPU
   common_wgmma_test.cpp
   context_test.cpp
   disk_test.cpp
+  fp8_attention_bias_test.cpp
+  fp8_attention_bits.cpp
+  fp8_attention_bits_test.cpp
+  fp8_attention_call.cpp
+  fp8_attention_capture_test.cpp
+  fp8_attention_case.cpp
+  fp8_attention_control_test.cpp
+  fp8_attention_device.cpp
+  fp8_attention_far_test.cpp
+  fp8_attention_emulator_test.cpp
+  fp8_attention_farm.cpp
+  fp8_attention_grid_test.cpp
+  fp8_attention_inputs.cpp
+  fp8_attention_judge.cpp
+  fp8_attention_plan.cpp
+  fp8_attention_public_plan.cpp
+  fp8_attention_sabotage.cpp
+  fp8_attention_variants_test.cpp
   gpu.cpp
   guarded_buffer.cpp
   launch_test.cpp

@@ -9,10 +9,12 @@ set(CUBINET_TESTS_KERNELS
   attention_work_test.cpp
   attention_written.cpp
   device_library_test.cpp
+  fp8_attention_call_test.cpp
   fp8_attention_judge_test.cpp
   fp8_attention_launch_test.cpp
   fp8_attention_maps_test.cpp
   fp8_attention_memory_refusal_test.cpp
+  fp8_attention_plan_test.cpp
   fp8_attention_reference_test.cpp
   fp8_attention_refusal_test.cpp
   fp8_attention_split_launch_test.cpp

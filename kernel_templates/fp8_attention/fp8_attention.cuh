@@ -40,8 +40,7 @@ struct Math {
   const Params& params;
   const Memory<S>& memory;
   int warpgroup;
-  Ring keys{};
-  Ring values{};
+  Ring tiles{};  // the next one whose values are added; keys are there or one ahead
   unsigned int query_parity = 0;
 
   // Of the current item.
@@ -62,7 +61,7 @@ struct Math {
     if (threadIdx.x % 32 == 0) mbarrier_arrive(empty);
   }
 
-  // ---- Turns at the exponentials ----
+  // ---- Turns at the tensor cores ----
 
   static constexpr unsigned int kFirstTurn = 2;  // named barrier of warpgroup 0
 
@@ -79,12 +78,12 @@ struct Math {
   // ---- Products ----
 
   // Scores against the keys of a tile: issued, not waited for.
-  __device__ __forceinline__ void issue_scores(float (&scores)[kBlockN / 2]) const {
+  __device__ __forceinline__ void issue_scores(float (&scores)[kBlockN / 2], int stage) const {
     using Operand = SwizzledTile<S::kSlab>;
     const unsigned long long q = attention::uniform_descriptor(
         Operand::descriptor(memory.queries() + warpgroup * 64 * S::kSlab));
     const unsigned long long k =
-        attention::uniform_descriptor(Operand::descriptor(memory.keys(keys.stage)));
+        attention::uniform_descriptor(Operand::descriptor(memory.keys(stage)));
     wgmma_fence();
 #pragma unroll
     for (int step = 0; step < Config::kHeadDim / 32; ++step) {
@@ -101,7 +100,7 @@ struct Math {
   __device__ __forceinline__ void issue_chunk(float (&sums)[kChunk / 2], int chunk,
                                               bool accumulate) const {
     const unsigned long long v = attention::uniform_descriptor(
-        SwizzledTile<S::kKeySlab>::descriptor(memory.values(values.stage)));
+        SwizzledTile<S::kKeySlab>::descriptor(memory.values(tiles.stage)));
     wgmma_fence();
 #pragma unroll
     for (int step = 0; step < kBlockN / 32; ++step) {
@@ -138,7 +137,7 @@ struct Math {
 
   // Issues the product of the weights with the values; of several chunks the first.
   __device__ __forceinline__ void begin_product(float (&sums)[kChunk / 2]) {
-    mbarrier_wait_parity(memory.value_full(values.stage), values.parity);
+    mbarrier_wait_parity(memory.value_full(tiles.stage), tiles.parity);
     if constexpr (kInterval == 1) {
       issue_chunk(sums, 0, false);
     } else {
@@ -152,22 +151,22 @@ struct Math {
     }
   }
 
-  // Waits for it, adds it up, and does the same for the other chunks.
-  __device__ __forceinline__ void finish_product(float (&sums)[kChunk / 2]) {
-#pragma unroll
-    for (int chunk = 0; chunk < S::kChunks; ++chunk) {
-      wgmma_wait_group<0>();
-      wgmma_keep_order(sums);
-      if constexpr (kInterval == 1) promote(sums, chunk, correction);
-      // Never true, but the assembler cannot know and leaves the sums where they are: with other
-      // registers for each chunk they would spill.
-      if (chunk + 1 < S::kChunks) issue_chunk(sums, chunk + 1, params.num_sequences < 0);
-    }
+  // Waits for a chunk, adds it up and issues the next one.
+  __device__ __forceinline__ void finish_chunk(float (&sums)[kChunk / 2], int chunk) {
+    wgmma_wait_group<0>();
+    wgmma_keep_order(sums);
+    if constexpr (kInterval == 1) promote(sums, chunk, correction);
+    // Never true, but the assembler cannot know and leaves the sums where they are: with other
+    // registers for each chunk they would spill.
+    if (chunk + 1 < S::kChunks) issue_chunk(sums, chunk + 1, params.num_sequences < 0);
+  }
+
+  __device__ __forceinline__ void release_values() {
     if constexpr (kInterval > 1) {
       if (kept_tiles == kInterval) promote_kept();
     }
-    release(memory.value_empty(values.stage));
-    values.advance();
+    release(memory.value_empty(tiles.stage));
+    tiles.advance();
   }
 
   __device__ __forceinline__ void promote_kept() {
@@ -178,14 +177,15 @@ struct Math {
 
   // ---- Tiles ----
 
-  __device__ __forceinline__ static int first_row_of_warp() {
-    return warp_uniform(static_cast<int>(threadIdx.x % 128 / 32 * 16));
+  // The thread's first row in the block; its other one is 8 after it.
+  __device__ __forceinline__ int own_row() const {
+    return warpgroup * 64 + static_cast<int>(threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4);
   }
 
   __device__ __forceinline__ void mask_tile(float (&scores)[kBlockN / 2],
                                             const attention::Work& work, int tile) const {
     const int first = tile * kBlockN;
-    const int row = warpgroup * 64 + first_row_of_warp() + static_cast<int>(threadIdx.x % 32 / 4);
+    const int row = own_row();
     int begin[2];
     int end[2];
 #pragma unroll
@@ -202,42 +202,73 @@ struct Math {
     mask<Config::WINDOW>(scores, begin, end);
   }
 
-  // Turns the scores of `tile` into weights, not yet rounded; `next` is their correction.
-  __device__ __forceinline__ void weigh(float (&scores)[kBlockN / 2], const attention::Work& work,
-                                        int tile, float (&next)[2]) {
+  // Takes note of the scores of `tile`; `next` is what was added up before is to be multiplied by.
+  __device__ __forceinline__ void note_scores(float (&scores)[kBlockN / 2],
+                                              const attention::Work& work, int tile,
+                                              float (&next)[2]) {
     if constexpr (Config::SOFTCAP) cap(scores, softcap_factor);
     if (tile >= work.whole_tiles || (Config::WINDOW && tile < work.first_whole)) {
       mask_tile(scores, work, tile);
     }
     rows.find_largest(scores, scale, next);
-    if constexpr (Config::TAKE_TURNS) {
-      take_turn();
-      wgmma_keep_order(scores);
-    }
-    rows.weigh(scores, scale, next);
-    // Before what follows, the product or the other warpgroup's turn, would run alone.
-    if constexpr (Config::HOLD_WEIGHTS) attention::find_now(rows.sum[0], memory.work(0));
+  }
+
+  __device__ __forceinline__ void begin_scores(float (&scores)[kBlockN / 2],
+                                               const Ring& keys) const {
+    mbarrier_wait_parity(memory.key_full(keys.stage), keys.parity);
+    issue_scores(scores, keys.stage);
+  }
+
+  __device__ __forceinline__ void release_keys(const attention::Work& work, int tile,
+                                               int stage) const {
+    release(memory.key_empty(stage));
+    // The next queries land while this item is finished.
+    if (tile == work.first_tile) release(memory.query_empty());
+  }
+
+  // The scores of `tile` become the weights, nothing beside them.
+  __device__ __forceinline__ void score(const attention::Work& work, int tile) {
+    float scores[kBlockN / 2];
+    begin_scores(scores, tiles);
+    wgmma_wait_group<0>();
+    wgmma_keep_order(scores);
     pass_turn();
+    release_keys(work, tile, tiles.stage);
+    note_scores(scores, work, tile, correction);
+    rows.weigh(scores, scale, correction);
+    pack_weights(weights, scores);
+  }
+
+  // Adds the product of the weights with their values to the output.
+  __device__ __forceinline__ void add_values() {
+    float of_tile[kChunk / 2];
+    float(&sums)[kChunk / 2] = sums_of(of_tile);
+    begin_product(sums);
+#pragma unroll
+    for (int chunk = 0; chunk < S::kChunks; ++chunk) finish_chunk(sums, chunk);
+    release_values();
   }
 
   // The scores of `tile`, and beside the softmax the product with the values of the tile after it.
-  template <bool PRODUCT>
-  __device__ __forceinline__ void step(const attention::Work& work, int tile) {
+  __device__ __forceinline__ void score_beside_values(const attention::Work& work, int tile) {
     float scores[kBlockN / 2];
     float of_tile[kChunk / 2];
     float(&sums)[kChunk / 2] = sums_of(of_tile);
     float next[2];
-    mbarrier_wait_parity(memory.key_full(keys.stage), keys.parity);
-    issue_scores(scores);
-    if constexpr (PRODUCT) begin_product(sums);
-    wgmma_wait_group<PRODUCT ? 1 : 0>();
+    Ring ahead = tiles;
+    ahead.advance();
+    begin_scores(scores, ahead);
+    begin_product(sums);
+    pass_turn();
+    wgmma_wait_group<1>();
     wgmma_keep_order(scores);
-    release(memory.key_empty(keys.stage));
-    keys.advance();
-    // The next queries land while this item is finished.
-    if (tile == work.first_tile) release(memory.query_empty());
-    weigh(scores, work, tile, next);
-    if constexpr (PRODUCT) finish_product(sums);
+    release_keys(work, tile, ahead.stage);
+    note_scores(scores, work, tile, next);
+    rows.weigh(scores, scale, next);
+    if constexpr (Config::HOLD_WEIGHTS) attention::find_now(rows.sum[0], memory.work(0));
+#pragma unroll
+    for (int chunk = 0; chunk < S::kChunks; ++chunk) finish_chunk(sums, chunk);
+    release_values();
     pack_weights(weights, scores);
     correction[0] = next[0];
     correction[1] = next[1];
@@ -245,13 +276,19 @@ struct Math {
 
   __device__ __forceinline__ void attend(const attention::Work& work) {
     clear_output();
-    step<false>(work, work.tiles - 1);
+    take_turn();
+    score(work, work.tiles - 1);
 #pragma unroll 1
-    for (int tile = work.tiles - 2; tile >= work.first_tile; --tile) step<true>(work, tile);
-    float of_tile[kChunk / 2];
-    float(&sums)[kChunk / 2] = sums_of(of_tile);
-    begin_product(sums);
-    finish_product(sums);
+    for (int tile = work.tiles - 2; tile >= work.first_tile; --tile) {
+      take_turn();
+      if constexpr (Config::OVERLAP) {
+        score_beside_values(work, tile);
+      } else {
+        add_values();
+        score(work, tile);
+      }
+    }
+    add_values();
     if constexpr (kInterval > 1) {
       if (kept_tiles != 0) promote_kept();
     }
@@ -287,12 +324,26 @@ struct Math {
     }
   }
 
-  // The natural logarithm of one more weight of the thread's row i.
+  // The score of one more key of the thread's row i.
   __device__ __forceinline__ float load_sink(const attention::Work& work, int i) const {
-    const int row =
-        warpgroup * 64 + first_row_of_warp() + static_cast<int>(threadIdx.x % 32 / 4) + 8 * i;
-    const unsigned int bits = params.sinks[work.head + row % Config::kPackGqa];
+    const unsigned int bits = params.sinks[work.head + (own_row() + 8 * i) % Config::kPackGqa];
     return __uint_as_float(bits << 16);
+  }
+
+  // One more key of this score and no value.
+  __device__ __forceinline__ void add_sink(float sink, int i, float factor,
+                                           RowResults& results) const {
+    if (rows.sum[i] == 0.0f) {
+      results.lse[i] = sink;
+      return;
+    }
+    // Either of them may be the larger by far.
+    const float own = rows.largest[i] * scale;
+    const float largest = maximum(own, sink * kLog2E);
+    const float share = rows.sum[i] * exp2_approx(own - largest);
+    const float sum = share + exp2_approx(sink * kLog2E - largest + SoftmaxRows::kShift);
+    results.factor[i] = exp2_approx(own - largest) * reciprocal_ieee(sum) * factor;
+    results.lse[i] = (largest - SoftmaxRows::kShift + log2_approx(sum)) * kLn2;
   }
 
   __device__ __forceinline__ void store(const attention::Work& work, float inverse_scale) {
@@ -303,15 +354,11 @@ struct Math {
     for (int i = 0; i < 2; ++i) {
       const bool is_empty = rows.sum[i] == 0.0f;
       results.lse[i] = rows.lse(i, scale);
+      results.factor[i] = is_empty ? 0.0f : reciprocal_ieee(rows.sum[i]) * factor;
       if constexpr (Config::SINKS) {
         // Of parts, the first one has it.
-        if (work.split == 0) {
-          const float sink = load_sink(work, i);
-          if (!is_empty) rows.add_sink(i, sink * kLog2E, scale);
-          results.lse[i] = is_empty ? sink : rows.lse(i, scale);
-        }
+        if (work.split == 0) add_sink(load_sink(work, i), i, factor, results);
       }
-      results.factor[i] = is_empty ? 0.0f : reciprocal_ieee(rows.sum[i]) * factor;
       if (is_empty) {
         // Whatever its values are, which are no keys of these rows.
 #pragma unroll
@@ -363,7 +410,7 @@ __device__ __forceinline__ void run(const Params& params) {
     allow_next_grids();
     wait_for_previous_grids();
   }
-  const int warpgroup = warp_uniform(static_cast<int>(threadIdx.x / 128));
+  const int warpgroup = same_in_all_lanes(static_cast<int>(threadIdx.x / 128));
   if (warpgroup == 0) {
     if constexpr (S::kDealsRegisters) register_release<S::kLoadRegisters>();
     const int warp = warp_uniform(static_cast<int>(threadIdx.x / 32));

@@ -9,6 +9,11 @@
 namespace cubinet {
 namespace fp8_attention {
 
+// The value of lane 0, of which the others have 0, or the one that all have.
+__device__ __forceinline__ int same_in_all_lanes(int value) {
+  return static_cast<int>(__reduce_or_sync(0xFFFFFFFFu, static_cast<unsigned int>(value)));
+}
+
 // Memory is the dynamic shared memory of a block whose constants are those of `Shape`.
 //
 // Barriers: a "full" one completes when what its buffer is for is there, an "empty" one when all
@@ -71,24 +76,24 @@ struct Memory {
     return raw_full(kTile.value_stages + stage);
   }
 
-  // Work as the math warps take it: the same in all lanes, and known to be. One lane reads it, the
-  // first, which gives it back as well.
+  // Work as the math warps take it: the same in all lanes, and known to be, since a reduction's
+  // result is. One lane reads it, the first, which gives it back as well.
   __device__ __forceinline__ attention::Work read_work(unsigned int parity) const {
     attention::Work shared{};
     if (threadIdx.x % 32 == 0) shared = *work(parity);
     attention::Work same{};
-    same.tiles = warp_uniform(shared.tiles);
-    same.whole_tiles = warp_uniform(shared.whole_tiles);
-    same.row = warp_uniform(shared.row);
-    same.rows = warp_uniform(shared.rows);
-    same.head = warp_uniform(shared.head);
-    same.keys = warp_uniform(shared.keys);
-    same.diagonal = warp_uniform(shared.diagonal);
-    same.first_tile = warp_uniform(shared.first_tile);
-    same.first_whole = warp_uniform(shared.first_whole);
-    same.sequence = warp_uniform(shared.sequence);
-    same.split = warp_uniform(shared.split);
-    same.kv_head = warp_uniform(shared.kv_head);
+    same.tiles = same_in_all_lanes(shared.tiles);
+    same.whole_tiles = same_in_all_lanes(shared.whole_tiles);
+    same.row = same_in_all_lanes(shared.row);
+    same.rows = same_in_all_lanes(shared.rows);
+    same.head = same_in_all_lanes(shared.head);
+    same.keys = same_in_all_lanes(shared.keys);
+    same.diagonal = same_in_all_lanes(shared.diagonal);
+    same.first_tile = same_in_all_lanes(shared.first_tile);
+    same.first_whole = same_in_all_lanes(shared.first_whole);
+    same.sequence = same_in_all_lanes(shared.sequence);
+    same.split = same_in_all_lanes(shared.split);
+    same.kv_head = same_in_all_lanes(shared.kv_head);
     return same;
   }
 

@@ -8,10 +8,8 @@ namespace fp8_attention {
 
 // The key tile of kernels whose bits agree, prefill's and decode's: kInvariant.
 JIT_HOST_DEVICE constexpr int invariant_block_n(int head_dim, int head_dim_v) {
-  if (head_dim == 96) return 192;
-  if (head_dim == 128) return 160;
-  if (head_dim == 192) return head_dim_v == 128 ? 128 : 96;
-  return head_dim == 64 ? 96 : 64;
+  if (head_dim == 128 || head_dim == 256) return 128;
+  return head_dim == 192 && head_dim_v == 128 ? 128 : 160;
 }
 
 template <class Config>
@@ -30,16 +28,18 @@ struct Shape {
   // Three warpgroups come with 168 registers a thread, four, and two where two blocks are to fit
   // beside each other, with 128: setmaxnreg deals out no more than those.
   static constexpr bool kDealsRegisters = kMathWarpgroups > 1 || Config::kMinBlocks > 1;
-  static constexpr int kLoadRegisters = kMathWarpgroups == 3 ? 32 : 40;
+  static constexpr int kLoadRegisters = kMathWarpgroups >= 3 ? 32 : 40;
   static constexpr int kMathRegisters = kMathWarpgroups == 1   ? 216
                                         : kMathWarpgroups == 2 ? 232
-                                                               : 160;
+                                        : kMathWarpgroups == 3 ? 160
+                                                               : 112;
 
   static_assert(Config::kHeadDim == Config::kHeadDimV ||
                     (Config::kHeadDim == 192 && Config::kHeadDimV == 128),
                 "kHeadDimV must be kHeadDim, or 128 where that is 192");
-  static_assert(kMathWarpgroups >= 1 && kMathWarpgroups <= 3,
-                "kNumThreads must be 256, 384 or 512: one warpgroup loads, the others do maths");
+  static_assert(
+      kMathWarpgroups >= 1 && kMathWarpgroups <= 4,
+      "kNumThreads must be 256, 384, 512 or 640: one warpgroup loads, the others do maths");
   static_assert(Config::kHeadDimV % Config::kChunk == 0 && Config::kChunk % 16 == 0,
                 "kChunk must divide kHeadDimV and be a multiple of 16");
   static_assert(Config::kAccumInterval == 1 || kChunks == 1,

@@ -43,17 +43,16 @@ struct SoftmaxRows {
   template <int COUNT>
   __device__ __forceinline__ void weigh(float (&scores)[COUNT], float scale,
                                         const float (&correction)[2]) {
-    float sums[2][2] = {};
-#pragma unroll
-    for (int i = 0; i < COUNT; i += 2) {
-      const int row = i / 2 % 2;
-      scores[i] = exp2_approx(__fmaf_rn(scores[i], scale, offset[row]));
-      scores[i + 1] = exp2_approx(__fmaf_rn(scores[i + 1], scale, offset[row]));
-      sums[row][i / 4 % 2] += scores[i] + scores[i + 1];
-    }
 #pragma unroll
     for (int row = 0; row < 2; ++row) {
-      sum[row] = __fmaf_rn(sum[row], correction[row], sums[row][0] + sums[row][1]);
+      float sums[2] = {0.0f, 0.0f};
+#pragma unroll
+      for (int i = 2 * row; i < COUNT; i += 4) {
+        scores[i] = exp2_approx(__fmaf_rn(scores[i], scale, offset[row]));
+        scores[i + 1] = exp2_approx(__fmaf_rn(scores[i + 1], scale, offset[row]));
+        sums[i / 4 % 2] += scores[i] + scores[i + 1];
+      }
+      sum[row] = __fmaf_rn(sum[row], correction[row], sums[0] + sums[1]);
     }
   }
 
@@ -61,12 +60,6 @@ struct SoftmaxRows {
   __device__ __forceinline__ void finish() {
     sum[0] = quad_sum(sum[0]);
     sum[1] = quad_sum(sum[1]);
-  }
-
-  // One more key, of this score in units of log2 and no value. Requires: finish() before.
-  __device__ __forceinline__ void add_sink(int row, float score_log2, float scale) {
-    if (largest[row] == attention::minus_infinity()) return;
-    sum[row] += exp2_approx(score_log2 - __fmaf_rn(largest[row], scale, -kShift));
   }
 
   // Natural logarithm of the sum of e^score over a row's keys.

@@ -13,6 +13,14 @@
 namespace cubinet {
 namespace fp8_attention {
 
+// threadIdx.x, found out here: known before, what follows from it would take registers all the
+// while.
+__device__ __forceinline__ unsigned int thread_now() {
+  unsigned int thread;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
+  return thread;
+}
+
 // Of the calling thread's two rows, lane / 4 and 8 after it of its warp's 16.
 struct RowResults {
   float factor[2];  // v_descale / row sum; for e4m3 by 1 / output_scale
@@ -45,9 +53,9 @@ struct Store {
   __device__ __forceinline__ static void store(const float (&accumulators)[Config::kHeadDimV / 2],
                                                const RowResults& results, const Params& params,
                                                const attention::Work& work, int first_row) {
-    const int own_row =
-        first_row + static_cast<int>(threadIdx.x % 128 / 32 * 16 + threadIdx.x % 32 / 4);
-    const int quad_lane = static_cast<int>(threadIdx.x % 4);
+    const unsigned int thread = thread_now();
+    const int own_row = first_row + static_cast<int>(thread % 128 / 32 * 16 + thread % 32 / 4);
+    const int quad_lane = static_cast<int>(thread % 4);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const int row = own_row + 8 * half;

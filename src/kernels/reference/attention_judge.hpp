@@ -70,6 +70,9 @@ struct AttentionRules {
   // Of a score, in units of AttentionReference::score_size; where it is more than sum_error or
   // lse_absolute, it counts in their place.
   double score_error = 0.0;
+  // Of an LSE, in the same units: what is cut off scores is cut off towards one side, and does not
+  // go away in the mean. Where it is more than lse_absolute, it counts in its place.
+  double score_bias = 0.0;
   bool exact_row = true;  // a row of one key is judged bit by bit
   // The elements of a row whose LSE is -inf are 0; else they are anything, as in parts of a split,
   // which nobody reads there.
@@ -89,7 +92,8 @@ struct AttentionRules {
 //         4e-3 for what the tensor cores cut off. All: rms 3.5e-2. A row of 32 keys or more: 8e-2
 //         of itself. LSE: 1e-3. What the tensor cores cut off scores is 2^-12 of their size, which
 //         widens the bounds of elements and LSEs where few keys have all the weight or scores are
-//         large; emulations reach half of it.
+//         large; emulations reach half of it. It adds up to a bias of LSEs, for which 2^-11 of the
+//         size is allowed: an H200 was seen to reach half of that, from 65,536 keys.
 AttentionRules rules_of_fp8_weights() noexcept;
 
 // The same for values whose mean is not 0, like U(0, 1) or N(1, 1), whose sums grow with their

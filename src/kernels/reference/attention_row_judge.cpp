@@ -340,7 +340,8 @@ void AttentionRowJudge::judge_lse(const Row& row, AttentionPart& part) const {
   const double error = std::fabs(got - expected);
   // Errors of scores meet in the sum, weighted.
   const double scores =
-      rules_.score_error * reference_.score_size[row.index] * reference_.concentration[row.index];
+      std::max(rules_.score_error * reference_.concentration[row.index], rules_.score_bias) *
+      reference_.score_size[row.index];
   const double bound =
       std::max(rules_.lse_absolute, scores) + rules_.lse_relative * std::fabs(expected);
   if (std::isfinite(expected) && error <= bound) {

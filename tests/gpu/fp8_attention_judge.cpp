@@ -48,11 +48,18 @@ double largest_factor(const Fp8Inputs& inputs) {
 // The rules of values whose contents are unlike random ones.
 reference::AttentionRules rules_of(const Fp8Case& fp8, const Fp8Inputs& inputs) {
   reference::AttentionRules rules = reference::rules_of_fp8_weights();
-  if (fp8.pattern == Fp8Pattern::kRising || fp8.pattern == Fp8Pattern::kFalling) {
-    // Products of one sign: what each 32 elements lose of 13 bits adds up, and all scores of a row
-    // lose it.
+  const bool slopes = fp8.pattern == Fp8Pattern::kRising || fp8.pattern == Fp8Pattern::kFalling;
+  if (slopes) {
+    // Products of one sign: what each 32 elements and their sum lose of 13 bits adds up, and all
+    // scores of a row lose it.
     const double steps = static_cast<double>(fp8.head_dim) / 32;
-    rules.lse_absolute += steps * 0x1p-13 * kMostOfSlope * largest_factor(inputs);
+    rules.lse_absolute += steps * 0x1p-12 * kMostOfSlope * largest_factor(inputs);
+  }
+  if (slopes || fp8.pattern == Fp8Pattern::kSharp || fp8.pattern == Fp8Pattern::kPeaked) {
+    // A few keys count, and scores are large: a row's error is that of a few weights, which
+    // elements are judged by, and no mean of many.
+    rules.row_rms = std::numeric_limits<double>::infinity();
+    rules.row_relative = std::numeric_limits<double>::infinity();
   }
   if (fp8.pattern == Fp8Pattern::kOutliers) {
     // One value may be most of a row: then the rounding of its weight is the row's error.

@@ -53,6 +53,7 @@ reference::AttentionRules rules_of(const Fp8Case& fp8, const Fp8Inputs& inputs) 
     // Products of one sign: what each 32 elements and their sum lose of 13 bits adds up, and all
     // scores of a row lose it.
     const double steps = static_cast<double>(fp8.head_dim) / 32;
+    rules.score_error *= 4;
     rules.lse_absolute += steps * 0x1p-12 * kMostOfSlope * largest_factor(inputs);
   }
   if (slopes || fp8.pattern == Fp8Pattern::kSharp || fp8.pattern == Fp8Pattern::kPeaked) {

@@ -201,7 +201,7 @@ void add_results(std::vector<Fp8Sabotage>& all) {
   const auto lse = [&](const char* name, std::function<float(float)> change) {
     all.push_back({name, [=](Fp8Launch& trial) { change_lse(trial, change); }});
   };
-  lse("an LSE off by 4e-2", [](float x) { return x + 4e-2F; });
+  lse("an LSE off by 0.2", [](float x) { return x + 0.2F; });
   lse("an LSE in base 2", [](float x) { return x * 1.4427F; });
   lse("an LSE 8 powers of two off", [](float x) { return x - 5.545F; });
   lse("an LSE -inf", [](float) { return -std::numeric_limits<float>::infinity(); });

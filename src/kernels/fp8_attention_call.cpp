@@ -79,10 +79,10 @@ Fp8AttentionSet::Fp8AttentionSet(Driver& driver, const Fp8AttentionCall& call)
       sinks(to_device(driver, call.sink_scores())),
       output_scale(to_device(driver, std::vector<float>{kFp8AttentionScale})) {}
 
-void Fp8AttentionSet::fill(const NormalPool& pool, Stream stream) {
-  pool.fill(q, kFp8QuerySalt, stream);
-  pool.fill(k, kFp8KeySalt, stream);
-  pool.fill(v, kFp8ValueSalt, stream);
+void Fp8AttentionSet::fill(const Fp8AttentionPools& pools, Stream stream) {
+  pools.queries.fill(q, kFp8QuerySalt, stream);
+  pools.keys.fill(k, kFp8KeySalt, stream);
+  pools.keys.fill(v, kFp8ValueSalt, stream);
 }
 
 kernels::Fp8AttentionArgs fp8_attention_args(const Fp8AttentionCall& call,

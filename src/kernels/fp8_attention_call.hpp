@@ -61,11 +61,21 @@ enum Fp8AttentionSalt : std::size_t { kFp8QuerySalt = 0, kFp8KeySalt = 1, kFp8Va
 
 inline constexpr float kFp8AttentionScale = 0.01F;  // of FP8 output
 
+// What operands are filled from. Queries have a pool of their own: one that met itself among the
+// keys would be all that its row sees.
+struct Fp8AttentionPools {
+  Fp8AttentionPools(Driver& driver, std::uint64_t seed)
+      : queries(driver, ~seed, DType::kE4M3), keys(driver, seed, DType::kE4M3) {}
+
+  NormalPool queries;
+  NormalPool keys;  // and values
+};
+
 // The inputs of one call in device memory.
 struct Fp8AttentionSet {
   Fp8AttentionSet(Driver& driver, const Fp8AttentionCall& call);
-  // Enqueues what is random. Requires: a pool of e4m3. Lifetime: it lives until that is done.
-  void fill(const NormalPool& pool, Stream stream);
+  // Enqueues what is random. Lifetime: the pools live until that is done.
+  void fill(const Fp8AttentionPools& pools, Stream stream);
 
   DeviceBuffer q, k, v, cu_seqlens_q, cu_seqlens_k, seqused_k, page_table, sinks, output_scale;
 };

@@ -8,7 +8,7 @@
 
 namespace jit::inline v1 {
 
-Fp8AttentionJudge::Fp8AttentionJudge(const Fp8AttentionCall& call, const NormalPool& pool,
+Fp8AttentionJudge::Fp8AttentionJudge(const Fp8AttentionCall& call, const Fp8AttentionPools& pools,
                                      std::uint64_t seed)
     : call_(call), seed_(seed), sinks_(call.sink_scores()) {
   sequences_.push_back(0);
@@ -23,10 +23,10 @@ Fp8AttentionJudge::Fp8AttentionJudge(const Fp8AttentionCall& call, const NormalP
   k_.reserve(static_cast<std::size_t>(key_elements * call.head_dim));
   v_.reserve(static_cast<std::size_t>(key_elements * call.head_dim_v));
   for (const std::int64_t sequence : sequences_) {
-    pool.append(kFp8QuerySalt, static_cast<std::uint64_t>(sequence * query_elements),
-                static_cast<std::size_t>(query_elements), q_);
-    append_fp8_keys(call, pool, kFp8KeySalt, sequence, k_);
-    append_fp8_keys(call, pool, kFp8ValueSalt, sequence, v_);
+    pools.queries.append(kFp8QuerySalt, static_cast<std::uint64_t>(sequence * query_elements),
+                         static_cast<std::size_t>(query_elements), q_);
+    append_fp8_keys(call, pools.keys, kFp8KeySalt, sequence, k_);
+    append_fp8_keys(call, pools.keys, kFp8ValueSalt, sequence, v_);
   }
   problem_.type = DType::kE4M3;
   problem_.num_sequences = some.num_sequences;

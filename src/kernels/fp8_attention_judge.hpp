@@ -27,7 +27,8 @@ struct Fp8AttentionOutput {
 class Fp8AttentionJudge {
  public:
   // Requires: a pool of e4m3 that lives as long.
-  Fp8AttentionJudge(const Fp8AttentionCall& call, const NormalPool& pool, std::uint64_t seed);
+  Fp8AttentionJudge(const Fp8AttentionCall& call, const Fp8AttentionPools& pools,
+                    std::uint64_t seed);
   Fp8AttentionJudge(const Fp8AttentionJudge&) = delete;
   Fp8AttentionJudge& operator=(const Fp8AttentionJudge&) = delete;
 

@@ -180,14 +180,14 @@ class Fp8AttentionProblem final : public TuningProblem {
         maps_(driver),
         multiprocessors_(driver.device(driver.ensure_context()).sm_count),
         shape_(shape_of(request)),
-        pool_(driver, request.seed, DType::kE4M3),
-        judge_(shape_.call, pool_, request.seed) {
+        pools_(driver, request.seed),
+        judge_(shape_.call, pools_, request.seed) {
     const std::size_t enough = (request.rotate_bytes + bytes() - 1) / bytes();
     const std::size_t count = std::clamp<std::size_t>(enough, 1, TuningProblemRequest::kMaxSets);
     const StreamOwner stream(driver);
     for (std::size_t i = 0; i < count; ++i) {
       sets_.push_back(std::make_unique<OperandSet>(driver, shape_, workspace_bytes()));
-      sets_.back()->inputs.fill(pool_, stream.get());
+      sets_.back()->inputs.fill(pools_, stream.get());
       sets_.back()->counters.fill_async(0, stream.get());
     }
     stream.synchronize();
@@ -276,7 +276,7 @@ class Fp8AttentionProblem final : public TuningProblem {
   DriverTensorMaps maps_;
   int multiprocessors_;
   Shape shape_;
-  NormalPool pool_;
+  Fp8AttentionPools pools_;
   Fp8AttentionJudge judge_;
   std::vector<std::unique_ptr<OperandSet>> sets_;
 };

@@ -83,8 +83,8 @@ void bench_fp8_prefill(Runtime& runtime, Driver& driver, const Fp8PrefillBenchOp
   const std::uint64_t seed = options.check_seed.value_or(std::random_device{}() % 1'000'000 + 1);
   const int multiprocessors = driver.device(driver.ensure_context()).sm_count;
   StreamOwner stream(driver);
-  const NormalPool pool(driver, seed, DType::kE4M3);
-  const Fp8Point::Bench bench{runtime, driver, stream, pool, seed};
+  const Fp8AttentionPools pools(driver, seed);
+  const Fp8Point::Bench bench{runtime, driver, stream, pools, seed};
   const bool has_peers = report.gpu == kFp8AttentionPeerGpu;
   report.benchmark = "fp8_attention, causal, 8 query heads per key head, e4m3 in, bf16 and LSE out";
   report.method = fmt::format(

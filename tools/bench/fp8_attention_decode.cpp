@@ -103,8 +103,8 @@ void bench_fp8_decode(Runtime& runtime, Driver& driver, const Fp8DecodeBenchOpti
   const std::uint64_t seed = options.check_seed.value_or(std::random_device{}() % 1'000'000 + 1);
   driver.ensure_context();
   StreamOwner stream(driver);
-  const NormalPool pool(driver, seed, DType::kE4M3);
-  const Fp8Point::Bench bench{runtime, driver, stream, pool, seed};
+  const Fp8AttentionPools pools(driver, seed);
+  const Fp8Point::Bench bench{runtime, driver, stream, pools, seed};
   report.benchmark =
       "fp8_attention, one query token per sequence, 8 query heads per key head, e4m3 in, bf16 and "
       "LSE out";

@@ -43,7 +43,7 @@ Fp8Point::Fp8Point(const Bench& bench, const Fp8AttentionCall& call, const Fp8Po
     : bench_(bench), call_(call), plan_(plan) {
   for (std::size_t i = 0; i < plan.sets; ++i) {
     sets_.push_back(std::make_unique<Set>(bench.driver, call, plan.copy));
-    sets_.back()->inputs.fill(bench.pool, bench.stream.get());
+    sets_.back()->inputs.fill(bench.pools, bench.stream.get());
     sets_.back()->counters.fill_async(0, bench.stream.get());
   }
   const int multiprocessors = bench.driver.device(bench.driver.ensure_context()).sm_count;
@@ -95,7 +95,7 @@ void Fp8Point::fail(std::size_t interval, const std::string& what) const {
 }
 
 void Fp8Point::verify() {
-  Fp8AttentionJudge judge(call_, bench_.pool, bench_.seed);
+  Fp8AttentionJudge judge(call_, bench_.pools, bench_.seed);
   for (std::size_t i = 0; i < kFp8Intervals.size(); ++i) {
     sets_[0]->outputs[i].fill_async(kPoison, bench_.stream.get());
     sets_[0]->lses[i].fill_async(kPoison, bench_.stream.get());

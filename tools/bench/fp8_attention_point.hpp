@@ -35,7 +35,7 @@ class Fp8Point {
     Runtime& runtime;
     Driver& driver;
     StreamOwner& stream;
-    const NormalPool& pool;
+    const Fp8AttentionPools& pools;
     std::uint64_t seed;
   };
   Fp8Point(const Bench& bench, const Fp8AttentionCall& call, const Fp8PointPlan& plan);

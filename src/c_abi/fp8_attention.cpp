@@ -84,17 +84,25 @@ std::int64_t read_window(const char* flag, std::int32_t has, std::int64_t given)
   return -1;
 }
 
+// 0, what was left out, is every key tile here: what 0 means in C++ has a name.
+std::int64_t read_interval(std::int64_t given) {
+  if (given == CUBINET_ACCUM_AT_THE_END) return 0;
+  if (given < 0) {
+    refuse(
+        fmt::format("read {}: accum_interval is {}; expected 1 key tile or more, 0 for 1, or "
+                    "CUBINET_ACCUM_AT_THE_END",
+                    kName, given));
+  }
+  return given == 0 ? 1 : given;
+}
+
 void read_choices(const cubinet_fp8_attention_args& from, Fp8AttentionArgs& args) {
   args.causal = !read_flag({kName, "not_causal"}, from.not_causal);
   args.window_left = read_window("has_window_left", from.has_window_left, from.window_left);
   args.window_right = read_window("has_window_right", from.has_window_right, from.window_right);
   args.softmax_scale = from.softmax_scale;
   args.softcap = from.softcap;
-  if (from.accum_interval == CUBINET_ACCUM_AT_THE_END) {
-    args.accum_interval = 0;
-  } else if (from.accum_interval != 0) {
-    args.accum_interval = from.accum_interval;
-  }
+  args.accum_interval = read_interval(from.accum_interval);
   args.pack_gqa = from.pack_gqa;
   args.num_splits = from.num_splits;
   args.num_workers = from.num_workers;

@@ -56,6 +56,13 @@ void check_numbers(const OperandCheck& check, const Fp8AttentionArgs& args) {
                     "most exact",
                     args.accum_interval, args.head_dim));
   }
+  // Tiles are counted from the first one of a block of rows: others begin elsewhere.
+  if (args.invariant && args.accum_interval > 1) {
+    check.refuse(
+        fmt::format("accum_interval is {} beside invariant; expected 0 or 1: which tiles are added "
+                    "up together depends on the rows of a block",
+                    args.accum_interval));
+  }
 }
 
 void check_splits(const OperandCheck& check, const Fp8AttentionArgs& args) {

@@ -310,7 +310,7 @@ TEST_CASE("FP8 attention through C is refused in the front end's words") {
   CHECK(refused([](auto& args) { args.head_dim_v = 64; }));
   CHECK(last_error_says("launch fp8_attention: head_dim_v is 64"));
   CHECK(refused([](auto& args) { args.accum_interval = -2; }));
-  CHECK(last_error_says("accum_interval is -2"));
+  CHECK(last_error_says("accum_interval is -2; expected 1 key tile or more, 0 for 1"));
   for (std::int32_t cubinet_fp8_attention_args::*flag :
        {&cubinet_fp8_attention_args::not_causal, &cubinet_fp8_attention_args::has_window_left,
         &cubinet_fp8_attention_args::has_window_right, &cubinet_fp8_attention_args::invariant,

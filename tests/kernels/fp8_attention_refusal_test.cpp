@@ -97,6 +97,12 @@ TEST_CASE("dimensions and numbers that fp8_attention does not take are refused b
        "window_right is -9223372036854775808; expected 0 or more, or -1 for unbounded"},
       {[](auto& a) { a.accum_interval = -1; },
        "accum_interval is -1; expected 0 to 64: 1 is every key tile, 0 never"},
+      {[](auto& a) {
+         a.accum_interval = 2;
+         a.invariant = true;
+       },
+       "accum_interval is 2 beside invariant; expected 0 or 1: which tiles are added up together "
+       "depends on the rows of a block"},
       {[](auto& a) { a.accum_interval = 65; },
        "accum_interval is 65; expected 0 to 64: 1 is every key tile, 0 never"},
       {[](auto& a) {

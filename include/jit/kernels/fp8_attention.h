@@ -63,7 +63,7 @@ typedef struct cubinet_fp8_attention_args {
   int64_t workspace_bytes;
   int64_t window_left;      /* only with has_window_left */
   int64_t window_right;     /* only with has_window_right */
-  int64_t accum_interval;   /* key tiles; 0: 1; or CUBINET_ACCUM_AT_THE_END */
+  int64_t accum_interval;   /* key tiles, up to 64; 0: 1; or CUBINET_ACCUM_AT_THE_END */
   int64_t pack_gqa;         /* 1, 4, 8 or 16; 0: the most that divides heads per key head */
   int64_t num_splits;       /* 0: as many as keep the GPU busy; 1: none */
   int64_t num_workers;      /* 0: as many as fit */
@@ -72,7 +72,7 @@ typedef struct cubinet_fp8_attention_args {
   int32_t not_causal;       /* 1: every query sees all keys of its sequence, but for windows */
   int32_t has_window_left;  /* 1: at most window_left keys before a query's own place */
   int32_t has_window_right; /* 1: at most window_right keys after it */
-  int32_t invariant;        /* 1: decode and prefill of the same keys give the same bits */
+  int32_t invariant;        /* 1: a token gets the same bits in decode as in prefill; no splits */
   int32_t in_order;         /* 1: not as a programmatic dependent of the preceding kernel */
   int32_t reserved;         /* 0 */
 } cubinet_fp8_attention_args;

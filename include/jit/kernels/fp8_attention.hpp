@@ -46,8 +46,9 @@ struct Fp8Descale {
 //         about 13 bits: they are added to fp32 after every accum_interval key tiles. 0: only at
 //         the end, which loses long contexts; it is there to be compared with.
 // Result: the same bits each time, whatever the other sequences, strides, page_size, num_workers
-//         and work_counters, as long as the kernel's kBlockN and the splits are the same: see
-//         invariant.
+//         and work_counters, as long as the kernel's kBlockN and the splits are the same. Weights
+//         are rounded relative to the largest of the tiles so far, so that with other tiles, as
+//         decode and prefill may have them, or parts bits differ: see invariant.
 // Limits: softmax_scale times a product of q and k stays below 2^30 in magnitude; values are
 //         finite: a NaN among a sequence's own keys may reach rows that do not see it.
 // Source: vLLM's and FlashAttention-3's FP8 forward for the operands; FlashAttention-2 and -3 for
@@ -106,15 +107,19 @@ struct Fp8AttentionArgs {
   std::int64_t output_token_stride = 0;
   std::int64_t output_head_stride = 0;
 
-  std::int64_t accum_interval = 1;  // 1: every key tile; N: every N of them (d up to 128); 0: never
+  // 1: every key tile; N: every N of them, up to 64, with d up to 128; 0: never.
+  std::int64_t accum_interval = 1;
   // Query heads of a key head that one block has beside each other: 1, 4, 8 or 16; 0 means the most
-  // that divides h / h_kv. Changes no bit.
+  // that divides h / h_kv. Changes no bit where accum_interval is 0 or 1.
   std::int64_t pack_gqa = 0;
   // Parts of the keys that different blocks take, joined by a second kernel: 1 means none, up to
   // 128; 0 as many as keep the GPU busy and the workspace holds, none with window_left. Parts
   // beyond a sequence's keys cost little.
   std::int64_t num_splits = 0;
-  // Decode and prefill of the same keys give the same bits: the same key tiles, no splits.
+  // A token gets the same bits in decode as in prefill, whatever max_query_tokens: all kernels of a
+  // d have the same key tiles then, tuned ones as well, and keys are not split. Costs what splits
+  // gain, which is most of the speed of a few long sequences in decode. Not with accum_interval
+  // above 1.
   bool invariant = false;
   void* workspace = nullptr;         // 256-byte aligned; used by no other launch meanwhile
   std::int64_t workspace_bytes = 0;  // fp8_attention_workspace_bytes or more

@@ -73,13 +73,14 @@ def fp8_attention(q: Any, k: Any, v: Any, cu_seqlens_q: Any, cu_seqlens_k: Any =
                    strides, expanded as well; or [num_kv_heads], or one element; default: 1.
     sinks:         [num_heads] bfloat16: the score of one more key, whose value is 0; optional.
     output_scale:  one float32; out = e4m3(attention / output_scale), saturating at +-448.
-    accum_interval: key tiles after which sums of products are added up in float32: 1, or N up to
-                   head_dim 128; 0: only at the end, which loses long contexts.
+    accum_interval: key tiles after which sums of products are added up in float32: 1, or up to 64
+                   where head_dim is up to 128; 0: only at the end, which loses long contexts.
     pack_gqa:      query heads of a key head that a block has side by side: 1, 4, 8 or 16; 0: the
-                   most that fits. Changes no bit.
+                   most that fits. Changes no bit where accum_interval is 0 or 1.
     num_splits:    parts of the keys for different blocks, joined by a second kernel; 1: none, 0: as
                    many as keep the GPU busy.
-    invariant:     decode and prefill of the same keys give the same bits; without splits.
+    invariant:     a token gets the same bits in decode as in prefill: the same key tiles, and no
+                   splits, which costs most of the speed of a few long sequences in decode.
     workspace:     contiguous memory for splits, of fp8_attention_workspace_bytes; default: made by
                    torch or CuPy if q is theirs and the stream is their current one. Where none can
                    be made, num_splits = 0 does not split.

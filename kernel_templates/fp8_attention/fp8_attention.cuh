@@ -320,7 +320,8 @@ struct Math {
     if constexpr (Config::SOFTCAP) {
       softcap_factor = params.softcap_factor * product;
     } else {
-      scale *= product;
+      // A factor of 0 makes all scores 0; but -infinity, where there is no key, times 0 is a NaN.
+      scale = __fmaf_rn(scale, product, 0x1p-100f);
     }
   }
 

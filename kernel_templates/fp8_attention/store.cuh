@@ -7,19 +7,12 @@
 #pragma once
 
 #include "common/memory.cuh"
+#include "common/thread.cuh"
 #include "common/types.cuh"
 #include "fp8_attention/shape.cuh"
 
 namespace cubinet {
 namespace fp8_attention {
-
-// threadIdx.x, found out here: known before, what follows from it would take registers all the
-// while.
-__device__ __forceinline__ unsigned int thread_now() {
-  unsigned int thread;
-  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
-  return thread;
-}
 
 // Of the calling thread's two rows, lane / 4 and 8 after it of its warp's 16.
 struct RowResults {

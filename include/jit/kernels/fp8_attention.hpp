@@ -49,8 +49,10 @@ struct Fp8Descale {
 //         and work_counters, as long as the kernel's kBlockN and the splits are the same. Weights
 //         are rounded relative to the largest of the tiles so far, so that with other tiles, as
 //         decode and prefill may have them, or parts bits differ: see invariant.
-// Limits: softmax_scale times a product of q and k stays below 2^30 in magnitude; values are
-//         finite: a NaN among a sequence's own keys may reach rows that do not see it.
+// Limits: softmax_scale times a product of q and k stays below 2^23 in magnitude with its descales,
+//         beyond which weights no longer come near 2^8; q_descale * k_descale is 0 or more without
+//         softcap; values are finite: a NaN among a sequence's own keys may reach rows that do not
+//         see it.
 // Source: vLLM's and FlashAttention-3's FP8 forward for the operands; FlashAttention-2 and -3 for
 //         the method.
 struct Fp8AttentionArgs {

@@ -10,6 +10,7 @@ set(CUBINET_TESTS_KERNELS
   attention_written.cpp
   device_library_test.cpp
   fp8_attention_call_test.cpp
+  fp8_attention_emulation_test.cpp
   fp8_attention_judge_test.cpp
   fp8_attention_launch_test.cpp
   fp8_attention_maps_test.cpp

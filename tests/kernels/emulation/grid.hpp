@@ -43,6 +43,14 @@ inline unsigned int __reduce_or_sync(unsigned int mask, unsigned int value) {
   for (const unsigned int each : ::jit::test::exchange_of_all(mask, value)) all |= each;
   return all;
 }
+inline unsigned int __byte_perm(unsigned int low, unsigned int high, unsigned int selector) {
+  const std::uint64_t bytes = static_cast<std::uint64_t>(high) << 32 | low;
+  unsigned int word = 0;
+  for (unsigned int i = 0; i < 4; ++i) {
+    word |= static_cast<unsigned int>(bytes >> ((selector >> 4 * i & 7u) * 8) & 0xFFu) << 8 * i;
+  }
+  return word;
+}
 inline bool __all_sync(unsigned int mask, bool holds) {
   return __reduce_or_sync(mask, holds ? 0u : 1u) == 0u;
 }

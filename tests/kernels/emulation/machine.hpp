@@ -18,10 +18,11 @@
 #include <vector>
 
 #include "grid.hpp"
+#include "kernels/reference/element.hpp"
 
 namespace jit::test {
 
-// One product as one thread asks for it: D of 64 x columns, of bf16, 16 deep.
+// One product as one thread asks for it: D of 64 x columns, 32 bytes deep, of bf16 or e4m3.
 struct Product {
   int columns = 0;
   float* d = nullptr;
@@ -30,6 +31,9 @@ struct Product {
   std::uint64_t b = 0;
   bool accumulate = false;
   bool transpose_b = false;
+  bool is_e4m3 = false;
+
+  unsigned depth() const { return is_e4m3 ? 32 : 16; }
 };
 
 class Machine {
@@ -148,7 +152,7 @@ class Machine {
     std::vector<Product> open;
     std::deque<std::vector<Product>> groups;
   };
-  using Matrix = std::vector<float>;  // rows of 16
+  using Matrix = std::vector<float>;  // rows as long as the product is deep
 
   Barrier& find(const void* barrier) {
     const auto at = barriers_.find(barrier);
@@ -188,29 +192,45 @@ class Machine {
     for (unsigned i = 0; i < kGroup; ++i) {
       const Product& one = product_of(first + i, number);
       if (one.b != shared.b || one.columns != shared.columns ||
-          one.accumulate != shared.accumulate || (!one.a_words && one.a != shared.a)) {
+          one.accumulate != shared.accumulate || one.is_e4m3 != shared.is_e4m3 ||
+          (!one.a_words && one.a != shared.a)) {
         throw std::logic_error("product: threads of a warpgroup ask for different ones");
       }
     }
-    const Matrix a = shared.a_words ? registers_of(first, number) : rows_of(shared.a, 64, false);
-    const Matrix b = rows_of(shared.b, shared.columns, shared.transpose_b);
+    const Matrix a = shared.a_words   ? registers_of(first, number)
+                     : shared.is_e4m3 ? byte_rows_of(shared.a, 64)
+                                      : rows_of(shared.a, 64, false);
+    const Matrix b = shared.is_e4m3 ? byte_rows_of(shared.b, shared.columns)
+                                    : rows_of(shared.b, shared.columns, shared.transpose_b);
     for (unsigned i = 0; i < kGroup; ++i) add(product_of(first + i, number), i, a, b);
   }
 
   static void add(const Product& product, unsigned thread, const Matrix& a, const Matrix& b) {
     const unsigned lane = thread % kLanes;
+    const unsigned depth = product.depth();
     for (unsigned i = 0; i < static_cast<unsigned>(product.columns) / 2; ++i) {
-      const float* const row = &a[16 * (thread / kLanes * 16 + lane / 4 + 8 * (i / 2 % 2))];
-      const float* const column = &b[16 * (8 * (i / 4) + 2 * (lane % 4) + i % 2)];
+      const float* const row = &a[depth * (thread / kLanes * 16 + lane / 4 + 8 * (i / 2 % 2))];
+      const float* const column = &b[depth * (8 * (i / 4) + 2 * (lane % 4) + i % 2)];
       float sum = product.accumulate ? product.d[i] : 0.0F;
-      for (unsigned k = 0; k < 16; ++k) sum += row[k] * column[k];
+      for (unsigned k = 0; k < depth; ++k) sum += row[k] * column[k];
       product.d[i] = sum;
     }
   }
 
   static float float_of(unsigned bits) { return std::bit_cast<float>(bits << 16); }
+  static float float_of_e4m3(unsigned code) {
+    static const auto values = [] {
+      std::array<float, 256> all{};
+      for (unsigned i = 0; i < all.size(); ++i) {
+        all.at(i) = static_cast<float>(reference::decode(reference::kE4M3Format, i));
+      }
+      return all;
+    }();
+    return values.at(code & 0xFFU);
+  }
 
   Matrix registers_of(unsigned first, std::size_t number) const {
+    if (product_of(first, number).is_e4m3) return byte_registers_of(first, number);
     Matrix a(64 * 16);
     for (unsigned thread = 0; thread < kGroup; ++thread) {
       const unsigned* const words = product_of(first + thread, number).a_words;
@@ -219,6 +239,20 @@ class Machine {
         const unsigned row = thread / kLanes * 16 + lane / 4 + 8 * (i / 2 % 2);
         a[16 * row + 8 * (i / 4) + 2 * (lane % 4) + i % 2] =
             float_of(words[i / 2] >> (i % 2 * 16) & 0xFFFFU);
+      }
+    }
+    return a;
+  }
+
+  Matrix byte_registers_of(unsigned first, std::size_t number) const {
+    Matrix a(64 * 32);
+    for (unsigned thread = 0; thread < kGroup; ++thread) {
+      const unsigned* const words = product_of(first + thread, number).a_words;
+      const unsigned lane = thread % kLanes;
+      for (unsigned i = 0; i < 16; ++i) {
+        const unsigned row = thread / kLanes * 16 + lane / 4 + 8 * (i / 4 % 2);
+        a[32 * row + 16 * (i / 8) + 4 * (lane % 4) + i % 4] =
+            float_of_e4m3(words[i / 4] >> (i % 4 * 8));
       }
     }
     return a;
@@ -248,6 +282,23 @@ class Machine {
       std::uint16_t bits = 0;
       std::memcpy(&bits, at_shared(address), sizeof(bits));
       matrix[i] = float_of(bits);
+    }
+    return matrix;
+  }
+
+  // The same of single bytes, in rows of 128, 64 or 32.
+  static Matrix byte_rows_of(std::uint64_t descriptor, int rows) {
+    const auto mode = static_cast<unsigned>(descriptor >> 62);
+    if (mode == 0) throw std::logic_error("product: rows of 128, 64 or 32 bytes alone");
+    const unsigned row_bytes = 256U >> mode;
+    const auto start = static_cast<unsigned>(descriptor & 0x3FFFU) << 4;
+    const auto stride = static_cast<unsigned>(descriptor >> 32 & 0x3FFFU) << 4;
+    Matrix matrix(static_cast<std::size_t>(rows) * 32);
+    for (unsigned i = 0; i < matrix.size(); ++i) {
+      const unsigned row = i / 32;
+      const unsigned straight = start + row / 8 * stride + row % 8 * row_bytes + i % 32;
+      const unsigned chunk = straight >> 7 & (row_bytes / 16 - 1);
+      matrix[i] = float_of_e4m3(*at_shared(straight ^ chunk << 4));
     }
     return matrix;
   }

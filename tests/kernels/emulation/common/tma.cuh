@@ -23,16 +23,23 @@ inline void tma_load_on_machine(void* smem, const TensorMap& map, Mbarrier* barr
   namespace test = ::jit::test;
   const auto* const spec = std::bit_cast<const ::jit::TensorMapSpec*>(map.words[1]);
   auto* const to = static_cast<unsigned char*>(smem);
-  if (std::bit_cast<std::uintptr_t>(to) % 1024 != 0) throw std::logic_error("load: not aligned");
   const auto bytes = static_cast<unsigned>(test::box_bytes(*spec));
-  test::Machine::current()->load(barrier, bytes, [to, at, spec] {
+  // Chunks are exchanged as addresses say: boxes of less than a repeat may begin within one.
+  const std::size_t phase = std::bit_cast<std::uintptr_t>(to) % 1024;
+  if (phase % std::min(bytes, 1024u) != 0 || phase % 128 != 0) {
+    throw std::logic_error("load: not aligned");
+  }
+  test::Machine::current()->load(barrier, bytes, [to, at, spec, phase] {
     const auto* const tensor = static_cast<const unsigned char*>(spec->address);
+    const std::size_t size = ::jit::bytes_of(spec->type);
+    std::size_t straight = phase;
     for (const test::BoxElement& element : test::elements_of(*spec, at)) {
-      constexpr std::size_t kElement = 2;
+      unsigned char* const own = to + (test::swizzled(spec->swizzle, straight) - phase);
+      straight += size;
       if (element.in_tensor) {
-        std::memcpy(to + element.in_smem, tensor + *element.in_tensor, kElement);
+        std::memcpy(own, tensor + *element.in_tensor, size);
       } else {
-        std::memset(to + element.in_smem, 0, kElement);
+        std::memset(own, 0, size);
       }
     }
   });
@@ -58,6 +65,10 @@ inline void tma_load_3d(void* smem, const TensorMap& map, Mbarrier* barrier, Cac
 inline void tma_load_4d(void* smem, const TensorMap& map, Mbarrier* barrier, CachePolicy, int c0,
                         int c1, int c2, int c3) {
   tma_load_on_machine(smem, map, barrier, {c0, c1, c2, c3});
+}
+inline void tma_load_5d(void* smem, const TensorMap& map, Mbarrier* barrier, CachePolicy, int c0,
+                        int c1, int c2, int c3, int c4) {
+  tma_load_on_machine(smem, map, barrier, {c0, c1, c2, c3, c4});
 }
 inline void bulk_load(void* smem, const void* global, unsigned int bytes, Mbarrier* barrier,
                       CachePolicy) {

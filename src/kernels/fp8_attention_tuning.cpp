@@ -13,6 +13,7 @@
 #include "kernels/fp8_attention_judge.hpp"
 #include "kernels/fp8_attention_launch.hpp"
 #include "kernels/fp8_attention_splits.hpp"
+#include "kernels/tuning_request.hpp"
 
 namespace jit::inline v1 {
 namespace {
@@ -30,13 +31,6 @@ struct Shape {
   Fp8AttentionCall call;
   bool split = false;
 };
-
-std::int64_t size_or(std::span<const Size> sizes, std::string_view name, std::int64_t otherwise) {
-  for (const Size& size : sizes) {
-    if (size.name == name) return size.value;
-  }
-  return otherwise;
-}
 
 [[noreturn]] void refuse(const std::string& reason) {
   throw Error(ErrorCode::kInvalidArgument, "tune fp8_attention: " + reason);
@@ -182,8 +176,7 @@ class Fp8AttentionProblem final : public TuningProblem {
         shape_(shape_of(request)),
         pools_(driver, request.seed),
         judge_(shape_.call, pools_, request.seed) {
-    const std::size_t enough = (request.rotate_bytes + bytes() - 1) / bytes();
-    const std::size_t count = std::clamp<std::size_t>(enough, 1, TuningProblemRequest::kMaxSets);
+    const std::size_t count = sets_of(request, bytes());
     const StreamOwner stream(driver);
     for (std::size_t i = 0; i < count; ++i) {
       sets_.push_back(std::make_unique<OperandSet>(driver, shape_, workspace_bytes()));
@@ -218,11 +211,8 @@ class Fp8AttentionProblem final : public TuningProblem {
     driver_.check(driver_.api().stream_synchronize(stream), "wait for fp8_attention",
                   "cuStreamSynchronize");
     const OperandSet& operands = *sets_[set];
-    const auto counters = operands.counters.to_vector<std::uint32_t>();
-    if (counters[0] != 0 || counters[1] != 0) {
-      return fmt::format("work counters are left at {} and {}, expected 0", counters[0],
-                         counters[1]);
-    }
+    std::string left = counters_left(operands.counters);
+    if (!left.empty()) return left;
     if (shape_.split) return verify_parts(operands);
     const auto output = operands.output.to_vector<std::byte>();
     const auto lse = operands.lse.to_vector<float>();

@@ -13,6 +13,7 @@
 #include "kernels/merge_attn_states_launch.hpp"
 #include "kernels/random_pool.hpp"
 #include "kernels/reference/merge_attn_states.hpp"
+#include "kernels/tuning_request.hpp"
 #include "load/device_memory.hpp"
 
 namespace jit::inline v1 {
@@ -56,13 +57,6 @@ struct Shape {
     return 2 * input_bytes() + output_bytes() + (has_lse ? 3 : 2) * lse_bytes() + scale_bytes();
   }
 };
-
-std::int64_t size_or(std::span<const Size> sizes, std::string_view name, std::int64_t otherwise) {
-  for (const Size& size : sizes) {
-    if (size.name == name) return size.value;
-  }
-  return otherwise;
-}
 
 Shape shape_of(const TuningProblemRequest& request) {
   Shape shape;
@@ -144,8 +138,7 @@ class MergeAttnStatesProblem final : public TuningProblem {
         shape_(shape_of(request)),
         pool_(shape_.type, request.seed),
         random_(request.seed) {
-    const std::size_t enough = (request.rotate_bytes + shape_.bytes() - 1) / shape_.bytes();
-    const std::size_t count = std::clamp<std::size_t>(enough, 1, TuningProblemRequest::kMaxSets);
+    const std::size_t count = sets_of(request, shape_.bytes());
     const StreamOwner stream(driver);
     for (std::size_t i = 0; i < count; ++i) {
       sets_.push_back(std::make_unique<OperandSet>(driver, shape_));

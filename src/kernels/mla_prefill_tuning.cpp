@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <string_view>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include "kernels/mla_prefill_call.hpp"
 #include "kernels/mla_prefill_judge.hpp"
 #include "kernels/mla_prefill_launch.hpp"
+#include "kernels/tuning_request.hpp"
 
 namespace jit::inline v1 {
 namespace {
@@ -22,13 +22,6 @@ struct Shape {
   MlaPrefillCall call;
   bool programmatic = false;
 };
-
-std::int64_t size_or(std::span<const Size> sizes, std::string_view name, std::int64_t otherwise) {
-  for (const Size& size : sizes) {
-    if (size.name == name) return size.value;
-  }
-  return otherwise;
-}
 
 void set_sizes(MlaPrefillCall& call, std::span<const Size> sizes) {
   const std::int64_t queries = size_or(sizes, "num_query_tokens", 0);
@@ -100,8 +93,7 @@ class MlaPrefillProblem final : public TuningProblem {
         pool_(driver, request.seed),
         judge_(shape_.call, pool_, request.seed),
         scale_(DeviceBuffer::of(driver, std::span<const float>(&kMlaPrefillScale, 1))) {
-    const std::size_t enough = (request.rotate_bytes + bytes() - 1) / bytes();
-    const std::size_t count = std::clamp<std::size_t>(enough, 1, TuningProblemRequest::kMaxSets);
+    const std::size_t count = sets_of(request, bytes());
     const StreamOwner stream(driver);
     for (std::size_t i = 0; i < count; ++i) {
       sets_.push_back(std::make_unique<OperandSet>(driver, shape_.call));
@@ -144,11 +136,8 @@ class MlaPrefillProblem final : public TuningProblem {
     driver_.check(driver_.api().stream_synchronize(stream), "wait for mla_prefill",
                   "cuStreamSynchronize");
     const OperandSet& operands = *sets_[set];
-    const auto counters = operands.counters.to_vector<std::uint32_t>();
-    if (counters[0] != 0 || counters[1] != 0) {
-      return fmt::format("work counters are left at {} and {}, expected 0", counters[0],
-                         counters[1]);
-    }
+    std::string left = counters_left(operands.counters);
+    if (!left.empty()) return left;
     const auto output = operands.output.to_vector<std::byte>();
     const auto lse = operands.lse.to_vector<float>();
     const auto scales = operands.scales.to_vector<float>();

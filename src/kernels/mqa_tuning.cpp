@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <vector>
 
 #include "kernels/driver_tensor_maps.hpp"
 #include "kernels/mqa_logits_launch.hpp"
 #include "kernels/mqa_operands.hpp"
 #include "kernels/mqa_verdicts.hpp"
+#include "kernels/tuning_request.hpp"
 
 namespace jit::inline v1 {
 namespace {
@@ -59,8 +59,7 @@ class MqaLogitsProblem final : public TuningProblem {
               return judge_mqa(shape_.call, pool_, logits, items);
             },
             shape_.call.num_tokens, kTokensAtOnce, request.seed) {
-    const std::size_t enough = (request.rotate_bytes + bytes() - 1) / bytes();
-    const std::size_t count = std::clamp<std::size_t>(enough, 1, TuningProblemRequest::kMaxSets);
+    const std::size_t count = sets_of(request, bytes());
     const StreamOwner stream(driver);
     for (std::size_t i = 0; i < count; ++i) {
       sets_.push_back(std::make_unique<MqaSet>(driver, shape_.call));

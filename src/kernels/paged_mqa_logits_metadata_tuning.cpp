@@ -2,26 +2,19 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <random>
 #include <string_view>
 #include <vector>
 
 #include "kernels/paged_mqa_logits_metadata_launch.hpp"
 #include "kernels/reference/mqa_schedule.hpp"
+#include "kernels/tuning_request.hpp"
 #include "load/device_memory.hpp"
 
 namespace jit::inline v1 {
 namespace {
 
 constexpr std::uint8_t kPoison = 0xFF;  // requests and splits are never negative
-
-std::int64_t size_or(std::span<const Size> sizes, std::string_view name, std::int64_t otherwise) {
-  for (const Size& size : sizes) {
-    if (size.name == name) return size.value;
-  }
-  return otherwise;
-}
 
 class ScheduleTuning final : public TuningProblem {
  public:
@@ -40,8 +33,7 @@ class ScheduleTuning final : public TuningProblem {
                               "workers are nothing to time; give representative sizes of 1 or more",
                               args_.batch, args_.next_n, args_.num_workers));
     }
-    const std::size_t enough = (request.rotate_bytes + set_bytes() - 1) / set_bytes();
-    const std::size_t count = std::clamp<std::size_t>(enough, 1, TuningProblemRequest::kMaxSets);
+    const std::size_t count = sets_of(request, set_bytes());
     std::mt19937_64 random(request.seed);
     for (std::size_t i = 0; i < count; ++i) sets_.push_back(make_set(random));
     synchronize(driver_);

@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <vector>
 
 #include "kernels/driver_tensor_maps.hpp"
 #include "kernels/mqa_verdicts.hpp"
 #include "kernels/paged_mqa_logits_launch.hpp"
 #include "kernels/paged_mqa_operands.hpp"
+#include "kernels/tuning_request.hpp"
 
 namespace jit::inline v1 {
 namespace {
@@ -73,8 +73,7 @@ class PagedMqaLogitsProblem final : public TuningProblem {
             },
             shape_.requests.batch, kRequestsAtOnce, request.seed) {
     const int workers = driver.device(driver.ensure_context()).sm_count;
-    const std::size_t enough = (request.rotate_bytes + bytes() - 1) / bytes();
-    const std::size_t count = std::clamp<std::size_t>(enough, 1, TuningProblemRequest::kMaxSets);
+    const std::size_t count = sets_of(request, bytes());
     const StreamOwner stream(driver);
     for (std::size_t i = 0; i < count; ++i) {
       sets_.push_back(std::make_unique<OperandSet>(driver, requests_, shape_.call, workers));

@@ -47,4 +47,5 @@ set(CUBINET_SOURCES_KERNELS
     reference/parallel.cpp
     reference/tensor_core.cpp
     tuning_problems.cpp
+    tuning_request.cpp
     workers.cpp)

@@ -58,7 +58,8 @@ reference::AttentionRules rules_of(const Fp8Case& fp8, const Fp8Inputs& inputs) 
   }
   if (slopes || fp8.pattern == Fp8Pattern::kSharp || fp8.pattern == Fp8Pattern::kPeaked) {
     // A few keys count, and scores are large: a row's error is that of a few weights, which
-    // elements are judged by, and no mean of many.
+    // elements are judged by, and no mean of many. Nor is what scores lose.
+    rules.score_bias *= 2;
     rules.row_rms = std::numeric_limits<double>::infinity();
     rules.row_relative = std::numeric_limits<double>::infinity();
   }

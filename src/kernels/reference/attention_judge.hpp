@@ -92,9 +92,9 @@ struct AttentionRules {
 //         4e-3 for what the tensor cores cut off. All: rms 3.5e-2. A row of 32 keys or more: 8e-2
 //         of itself. LSE: 1e-3. What the tensor cores cut off scores is 2^-12 of their size, which
 //         widens the bounds of elements and LSEs where few keys have all the weight or scores are
-//         large; emulations reach half of it. It adds up to a bias of LSEs, for which 2^-10 of the
-//         size is allowed: an H200 was seen to reach 0.6 of that, where a key is the query itself
-//         and no product is negative.
+//         large; emulations reach half of it. It adds up to a bias of LSEs, for which 2^-11 of the
+//         size is allowed; an H200 reaches more only where all products have one sign, as those of
+//         a query that is one of its keys.
 AttentionRules rules_of_fp8_weights() noexcept;
 
 // The same for values whose mean is not 0, like U(0, 1) or N(1, 1), whose sums grow with their

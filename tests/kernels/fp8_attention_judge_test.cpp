@@ -162,9 +162,8 @@ TEST_CASE("the emulation tells other tiles, orders, offsets and sums from its ow
   const auto rms_of = [&](const Fp8Slip& slip) {
     const Fp8Result result = bench.write(slip, DType::kF32);
     CAPTURE(seed, bench.check(result).text());
-    // The exact reference passes them: nothing else is wrong with them. Of quantised sums its
-    // tolerance of biased scores may see nothing.
-    CHECK((bench.check(result).passed() || slip.sums_quantised));
+    // The exact reference passes nearly all of them: nothing else is wrong with them.
+    CHECK(bench.check(result).passed() != slip.sums_quantised);
     return reference::compare_with_emulation(bench.tiles, result.written).rms;
   };
   CHECK(rms_of(in_tiles()) < 1e-3);
@@ -209,7 +208,7 @@ TEST_CASE("NaN, rows that were not written and rows of no sequence are found",
   CHECK(shifted.wrong_lse > 300);
 }
 
-TEST_CASE("LSEs are judged to a thousandth, more loosely by what scores of their size may lose",
+TEST_CASE("LSEs are judged to a thousandth, more loosely only where scores are large",
           "[kernels][fp8_attention]") {
   const auto wrong_of = [&](double query_factor, float error) {
     Fp8Shape shape{{40}, {400}, 4, 2};
@@ -219,11 +218,9 @@ TEST_CASE("LSEs are judged to a thousandth, more loosely by what scores of their
     for (float& lse : result.lse) lse += error;
     return bench.check(result).wrong_lse;
   };
-  CHECK(wrong_of(0x1p-4, 8e-4F) == 0);
-  CHECK(wrong_of(0x1p-4, -1.3e-3F) == 160);
-  CHECK(wrong_of(1.0, 4e-3F) == 0);
-  CHECK(wrong_of(1.0, -2.4e-2F) == 160);
-  CHECK(wrong_of(16.0, 2.4e-2F) < 160);
+  CHECK(wrong_of(1.0, 8e-4F) == 0);
+  CHECK(wrong_of(1.0, -1.3e-3F) == 160);
+  CHECK(wrong_of(16.0, 1.3e-3F) < 160);
   CHECK(wrong_of(16.0, 0.3F) == 160);
 }
 

@@ -90,6 +90,7 @@ std::string Fp8AttentionJudge::compare(const Fp8AttentionOutput& got,
   judged.scale = kFp8AttentionScale;
   reference::AttentionCheckOptions options;
   options.rules = reference::rules_of_fp8_weights();
+  options.rules.score_bias = reference::kScoreBias;
   options.poisoned = true;
   const auto check = reference::check_attention(problem_, right, judged, options);
   return check.passed() ? std::string() : check.text();

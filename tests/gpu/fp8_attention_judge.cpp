@@ -48,6 +48,7 @@ double largest_factor(const Fp8Inputs& inputs) {
 // The rules of values whose contents are unlike random ones.
 reference::AttentionRules rules_of(const Fp8Case& fp8, const Fp8Inputs& inputs) {
   reference::AttentionRules rules = reference::rules_of_fp8_weights();
+  rules.score_bias = reference::kScoreBias;
   const bool slopes = fp8.pattern == Fp8Pattern::kRising || fp8.pattern == Fp8Pattern::kFalling;
   if (slopes) {
     // Products of one sign: what each 32 elements and their sum lose of 13 bits adds up, and all

@@ -199,7 +199,6 @@ AttentionRules rules_of_fp8_weights() noexcept {
   rules.weight_floor = 0x1p-18;
   rules.sum_error = 4e-3;
   rules.score_error = 0x1p-12;
-  rules.score_bias = 0x1p-11;
   rules.exact_row = false;
   rules.rms = 3.5e-2;
   rules.cosine = 6e-4;

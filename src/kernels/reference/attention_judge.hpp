@@ -92,10 +92,14 @@ struct AttentionRules {
 //         4e-3 for what the tensor cores cut off. All: rms 3.5e-2. A row of 32 keys or more: 8e-2
 //         of itself. LSE: 1e-3. What the tensor cores cut off scores is 2^-12 of their size, which
 //         widens the bounds of elements and LSEs where few keys have all the weight or scores are
-//         large; emulations reach half of it. It adds up to a bias of LSEs, for which 2^-11 of the
-//         size is allowed; an H200 reaches more only where all products have one sign, as those of
-//         a query that is one of its keys.
+//         large; emulations reach half of it. Not here: what an H200 cuts off to one side,
+//         kScoreBias, which who judges hardware adds.
 AttentionRules rules_of_fp8_weights() noexcept;
+
+// The score_bias of an H200's products in 8 bits: LSEs were off by up to so much of the size of
+// scores, and by twice that where all products of a row have one sign, as those of a query that is
+// one of its keys.
+inline constexpr double kScoreBias = 0x1p-11;
 
 // The same for values whose mean is not 0, like U(0, 1) or N(1, 1), whose sums grow with their
 // number: rms 4e-3, or 1.2e-2 where sums are carried over to fp32 after several key tiles, of rows

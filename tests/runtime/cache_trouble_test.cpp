@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <string>
 
 #include "runtime/process_fixture.hpp"
 #include "runtime/runtime_fixture.hpp"
@@ -97,10 +98,15 @@ TEST_CASE("a group-writable directory is refused, and taken if the group is trus
   CHECK(runtime.stats().published == 1);
 }
 
+// A user without a database entry, another one in each process: several may run these tests at
+// once, and what the user's uid names is shared.
+uid_t stranger() { return 54'321'000 + static_cast<uid_t>(::getpid()); }
+
 // Runs `work` in a child that has given up being root. Returns its exit status.
 int as_stranger(const std::function<int()>& work) {
+  const uid_t user = stranger();
   return testing::wait_for(testing::fork_child([&] {
-    if (::setgid(54'321) != 0 || ::setuid(54'321) != 0) return 97;
+    if (::setgid(user) != 0 || ::setuid(user) != 0) return 97;
     return work();
   }));
 }
@@ -136,7 +142,7 @@ TEST_CASE("no HOME, no database entry: the cache lies in a directory named by th
   Scene scene;
   ::chmod(scene.directory.path().c_str(), 0755);
   scene.options.cache_dir.clear();
-  const fs::path expected = "/tmp/cubinet-54321";
+  const fs::path expected = "/tmp/cubinet-" + std::to_string(stranger());
   fs::remove_all(expected);
   CHECK(as_stranger([&] {
           for (const char* name : {"HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "USER"}) {
@@ -146,7 +152,7 @@ TEST_CASE("no HOME, no database entry: the cache lies in a directory named by th
         }) == 0);
   struct stat status {};
   REQUIRE(::stat(expected.c_str(), &status) == 0);
-  CHECK(status.st_uid == 54'321);
+  CHECK(status.st_uid == stranger());
   CHECK((status.st_mode & 0777) == 0700);
   fs::remove_all(expected);
 }

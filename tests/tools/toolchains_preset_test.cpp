@@ -81,6 +81,10 @@ std::size_t kernels_for(const std::vector<Presets>& all, jit::CompilerRelease re
   return count;
 }
 
+bool has_later_assembler(const FetchedNvrtc& nvrtc) {
+  return nvrtc.release() >= jit::CompilerRelease{12, 8};
+}
+
 }  // namespace
 
 TEST_CASE("every release compiles every preset for every architecture that it knows, once",
@@ -105,7 +109,15 @@ TEST_CASE("every release compiles every preset for every architecture that it kn
     CHECK(first.at("compiled") == missing);
     CHECK(first.at("kernels").size() == count);
     CHECK(first.at("failed") == 0);
-    for (const json& kernel : first.at("kernels")) CHECK(kernel.at("toolchain") == nvrtc.id());
+    for (const json& kernel : first.at("kernels")) {
+      CHECK(kernel.at("toolchain") == nvrtc.id());
+      // The assembler of 12.4 spills in fp8_attention, which is slower there, and right.
+      const bool may_spill =
+          kernel.at("template") == "fp8_attention" && !has_later_assembler(nvrtc);
+      if (may_spill) continue;
+      CAPTURE(kernel.at("signature"));
+      CHECK(kernel.at("spill_bytes") == 0);
+    }
     expected_entries += missing;
     expected_by_release["." + nvrtc.release().text() + "-"] = count;
     CHECK(fixture.entries().size() == expected_entries);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <numeric>
 #include <random>
 
 namespace jit::test {
@@ -155,32 +156,67 @@ bool suits(const Fp8Case& fp8, const Kernel& kernel) {
          fp8.query_tokens() * fp8.heads <= kMaxRows && fp8.longest_query() > 0;
 }
 
-void draw_mask(Fp8Case& fp8, Mask mask, Engine& engine) {
-  fp8.causal = mask == Mask::kCausal || mask == Mask::kCausalWindow;
-  if (mask == Mask::kNone || mask == Mask::kCausal) return;
-  const std::array<std::int64_t, 9> widths{0, 1, 7, 63, 64, 100, 128, 300, 1000};
-  const int sides = fp8.causal ? 1 : uniform(1, 3, engine);  // of left 1 and right 2
-  if ((sides & 1) != 0) fp8.window_left = one_of(widths, engine);
-  if ((sides & 2) != 0) fp8.window_right = one_of(widths, engine);
-  if (fp8.causal && engine() % 3 == 0) fp8.window_right = one_of(widths, engine);
-}
-
-std::int64_t page_size_of(std::int64_t page_rows, Engine& engine) {
-  switch (page_rows) {
-    case 1: return one_of(std::array{1, 7}, engine);
-    case 2: return one_of(std::array{2, 6}, engine);
-    case 4: return one_of(std::array{4, 12}, engine);
-    case 16: return one_of(std::array{16, 48}, engine);
-    case 64: return one_of(std::array{64, 192}, engine);
-    default: return one_of(std::array{128, 256}, engine);
+// The same kernels whatever is drawn: one case in four bounds the right by a window of 0.
+void draw_mask(Fp8Case& fp8, Mask mask, int number, Engine& engine) {
+  const std::array<std::int64_t, 8> widths{1, 7, 63, 64, 100, 128, 300, 1000};
+  const bool zero = number % 4 == 3;
+  switch (mask) {
+    case Mask::kNone: return;
+    case Mask::kCausal:
+      fp8.causal = !zero;
+      if (zero) fp8.window_right = 0;
+      return;
+    case Mask::kCausalWindow:
+      fp8.causal = true;
+      fp8.window_left = engine() % 8 == 0 ? 0 : one_of(widths, engine);
+      if (engine() % 3 == 0) fp8.window_right = one_of(widths, engine);
+      return;
+    case Mask::kWindow:
+      if (number % 4 != 1) fp8.window_left = engine() % 8 == 0 ? 0 : one_of(widths, engine);
+      if (number % 4 != 0) fp8.window_right = zero ? 0 : one_of(widths, engine);
+      return;
   }
 }
 
-void draw_contents(Fp8Case& fp8, Engine& engine) {
+// The page of so many rows itself, and in every second case a larger one of no more.
+std::int64_t page_size_of(std::int64_t page_rows, int number) {
+  const bool larger = number % 2 == 1;
+  switch (page_rows) {
+    case 1: return larger ? 7 : 1;
+    case 2: return larger ? 6 : 2;
+    case 4: return larger ? 12 : 4;
+    case 16: return larger ? 48 : 16;
+    case 64: return larger ? 192 : 64;
+    default: return larger ? 256 : 128;
+  }
+}
+
+// Values below `count` by chance, each as often as any other.
+class Deck {
+ public:
+  explicit Deck(std::uint8_t count) : cards_(count) { std::iota(cards_.begin(), cards_.end(), 0); }
+
+  std::uint8_t deal(Engine& engine) {
+    if (dealt_ % cards_.size() == 0) std::shuffle(cards_.begin(), cards_.end(), engine);
+    return cards_[dealt_++ % cards_.size()];
+  }
+
+ private:
+  std::vector<std::uint8_t> cards_;
+  std::size_t dealt_ = 0;
+};
+
+struct Contents {
+  Deck factors{kFp8Factors};
+  Deck layouts{kFp8Layouts};
+  Deck patterns{kFp8Patterns};
+};
+
+void draw_contents(Fp8Case& fp8, Contents& contents, Engine& engine) {
   fp8.softmax_scale = one_of(std::array{0.0F, 0.0F, 0.03F, 0.2F}, engine);
-  fp8.factors = static_cast<Fp8Factors>(engine() % kFp8Factors);
-  fp8.layout = static_cast<Fp8Layout>(engine() % kFp8Layouts);
-  fp8.pattern = static_cast<Fp8Pattern>(engine() % kFp8Patterns);
+  fp8.factors = static_cast<Fp8Factors>(contents.factors.deal(engine));
+  fp8.layout = static_cast<Fp8Layout>(contents.layouts.deal(engine));
+  fp8.pattern = static_cast<Fp8Pattern>(contents.patterns.deal(engine));
   // Both at once are scores of many thousands: nothing but their rounding.
   if (fp8.pattern == Fp8Pattern::kPeaked && fp8.factors == Fp8Factors::kExtreme) {
     fp8.factors = Fp8Factors::kNone;
@@ -205,13 +241,14 @@ void draw_rest(Fp8Case& fp8, Engine& engine) {
   fp8.workers = one_of(std::array{0, 0, 0, 1, 7, 131, 133}, engine);
 }
 
-Fp8Case case_of(const Fp8Dims& dims, const Kernel& kernel, int number, Engine& engine) {
+Fp8Case case_of(const Fp8Dims& dims, const Kernel& kernel, int number, Contents& contents,
+                Engine& engine) {
   Fp8Case fp8;
   fp8.head_dim = dims.qk;
   fp8.head_dim_v = dims.v;
-  draw_mask(fp8, kernel.mask, engine);
+  draw_mask(fp8, kernel.mask, number, engine);
   if (kernel.page_rows != 0) {
-    fp8.page_size = page_size_of(std::max(kernel.page_rows, least_page_size(dims)), engine);
+    fp8.page_size = page_size_of(std::max(kernel.page_rows, least_page_size(dims)), number);
   }
   fp8.num_splits = kernel.splits;
   if (kernel.softcap) fp8.softcap = one_of(std::array{15.0F, 30.0F}, engine);
@@ -225,7 +262,7 @@ Fp8Case case_of(const Fp8Dims& dims, const Kernel& kernel, int number, Engine& e
     draw_rest(fp8, engine);
     fp8.tells_lengths = kernel.decode || engine() % 4 != 0;
   } while (!suits(fp8, kernel));
-  draw_contents(fp8, engine);
+  draw_contents(fp8, contents, engine);
   return fp8;
 }
 
@@ -303,11 +340,12 @@ std::vector<Fp8Case> plan_fp8_cases(std::uint64_t seed) {
   std::vector<Fp8Case> cases;
   std::size_t turn = 0;
   for (const Fp8Dims& dims : kFp8Dims) {
+    Contents contents;
     for (const Kernel& kernel : kKernels) {
       const bool programmatic = ++turn % 4 != 0;
       if (kernel.accum_interval > 1 && dims.qk > 128) continue;
       for (int i = 0; i < kCasesPerKernel; ++i) {
-        cases.push_back(case_of(dims, kernel, i, engine));
+        cases.push_back(case_of(dims, kernel, i, contents, engine));
         cases.back().programmatic = programmatic;
       }
     }

@@ -138,7 +138,8 @@ auto all_of_plan(const std::vector<Fp8Case>& cases, const Of& of) {
 TEST_CASE("the plan of fp8_attention has every value of every option", "[kernels]") {
   const std::vector<Fp8Case> cases = plan_fp8_cases(Catch::getSeed());
   const Fp8Kernels kernels = kernels_of(cases);
-  CHECK(kernels.size() <= 165);
+  // Whatever the seed: what the grid compiles, and how long it takes.
+  CHECK(kernels.size() == 168);
   REQUIRE(cases.size() > 500);
   using Numbers = std::set<std::int64_t>;
   for (const Fp8Dims& dims : kFp8Dims) {

@@ -2,10 +2,8 @@
 #pragma once
 
 #include "attention_shared/descriptor.cuh"
-#include "attention_shared/order.cuh"
 #include "common/memory.cuh"
 #include "common/swizzle.cuh"
-#include "common/sync.cuh"
 #include "common/wgmma_e4m3.cuh"
 #include "fp8_attention/memory.cuh"
 #include "fp8_attention/shape.cuh"
@@ -47,20 +45,6 @@ struct Math {
   // One lane of each math warp.
   __device__ __forceinline__ static void release(Mbarrier* empty) {
     if (threadIdx.x % 32 == 0) mbarrier_arrive(empty);
-  }
-
-  // ---- Turns at the tensor cores ----
-
-  static constexpr unsigned int kFirstTurn = 2;  // named barrier of warpgroup 0
-
-  __device__ __forceinline__ void take_turn() const {
-    if constexpr (Config::TAKE_TURNS) named_barrier_sync(kFirstTurn + warpgroup, 256);
-  }
-  __device__ __forceinline__ void pass_turn() const {
-    if constexpr (Config::TAKE_TURNS) {
-      const int next = warpgroup + 1 == S::kMathWarpgroups ? 0 : warpgroup + 1;
-      named_barrier_arrive(kFirstTurn + next, 256);
-    }
   }
 
   // ---- Products ----
@@ -220,7 +204,6 @@ struct Math {
     begin_scores(scores, tiles);
     wgmma_wait_group<0>();
     wgmma_keep_order(scores);
-    pass_turn();
     release_keys(work, tile, tiles.stage);
     note_scores(scores, work, tile, correction);
     rows.weigh(scores, scale, correction);
@@ -247,13 +230,11 @@ struct Math {
     ahead.advance();
     begin_scores(scores, ahead);
     begin_product(sums);
-    pass_turn();
     wgmma_wait_group<1>();
     wgmma_keep_order(scores);
     release_keys(work, tile, ahead.stage);
     note_scores(scores, work, tile, next);
     rows.weigh(scores, scale, next);
-    if constexpr (Config::HOLD_WEIGHTS) attention::find_now(rows.sum[0], memory.work(0));
 #pragma unroll
     for (int chunk = 0; chunk < S::kChunks; ++chunk) finish_chunk(sums, chunk);
     release_values();
@@ -264,11 +245,9 @@ struct Math {
 
   __device__ __forceinline__ void attend(const attention::Work& work) {
     clear_output();
-    take_turn();
     score(work, work.tiles - 1);
 #pragma unroll 1
     for (int tile = work.tiles - 2; tile >= work.first_tile; --tile) {
-      take_turn();
       if constexpr (Config::OVERLAP) {
         score_beside_values(work, tile);
       } else {
@@ -358,7 +337,6 @@ struct Math {
   }
 
   __device__ __forceinline__ void attend_to_all() {
-    if (Config::TAKE_TURNS && warpgroup == S::kMathWarpgroups - 1) pass_turn();
     float inverse_scale = 1.0f;
     if constexpr (Config::USE_FP8_OUTPUT) {
       inverse_scale = reciprocal_ieee(load_float(params.output_scale, true));

@@ -56,8 +56,6 @@ struct Shape {
       "kMinBlocks must be 1, or 2 with kNumThreads 256: registers are dealt out for those");
   static_assert(Config::kMinBlocks == 1 || smem_bytes_of(kTile) <= 115712,
                 "kMinBlocks 2 needs tiles of which two fit into a multiprocessor's shared memory");
-  static_assert(!Config::TAKE_TURNS || kMathWarpgroups >= 2,
-                "one warpgroup has nobody to take turns with");
   static_assert(smem_bytes_of(kTile) <= 232448,
                 "kNumThreads, kBlockN and stages need more shared memory than a block has");
 };

@@ -17,22 +17,18 @@ namespace {
 
 struct Variant {
   std::int64_t head_dim, threads, block_n, chunk, stages, value_stages;
-  bool turns, hold;
 };
 
 // One, two and three warpgroups, rows of transposed values of 32, 64 and 128 bytes, heads in one
 // part and in several.
 constexpr std::array<Variant, 20> kVariants{{
-    {64, 512, 96, 32, 3, 2, false, false},   {64, 256, 96, 32, 2, 2, false, false},
-    {64, 512, 96, 32, 2, 1, true, false},    {64, 384, 128, 64, 2, 1, true, false},
-    {64, 256, 128, 32, 2, 1, false, false},  {96, 384, 192, 48, 2, 2, false, true},
-    {96, 256, 192, 48, 2, 2, false, false},  {96, 384, 128, 96, 2, 1, true, false},
-    {96, 256, 128, 48, 3, 2, false, false},  {128, 384, 160, 64, 2, 2, false, false},
-    {128, 256, 160, 64, 2, 2, false, false}, {128, 384, 96, 64, 2, 1, true, false},
-    {128, 384, 96, 32, 3, 2, false, false},  {128, 256, 96, 64, 2, 1, false, false},
-    {192, 384, 96, 64, 2, 2, false, false},  {192, 256, 96, 32, 2, 1, false, false},
-    {192, 384, 96, 64, 2, 1, true, false},   {256, 384, 64, 64, 2, 2, false, false},
-    {256, 256, 64, 32, 2, 1, false, false},  {256, 384, 64, 64, 2, 1, true, false},
+    {64, 512, 96, 32, 3, 2},   {64, 256, 96, 32, 2, 2},   {64, 512, 96, 32, 2, 1},
+    {64, 384, 128, 64, 2, 1},  {64, 256, 128, 32, 2, 1},  {96, 384, 192, 48, 2, 2},
+    {96, 256, 192, 48, 2, 2},  {96, 384, 128, 96, 2, 1},  {96, 256, 128, 48, 3, 2},
+    {128, 384, 160, 64, 2, 2}, {128, 256, 160, 64, 2, 2}, {128, 384, 96, 64, 2, 1},
+    {128, 384, 96, 32, 3, 2},  {128, 256, 96, 64, 2, 1},  {192, 384, 96, 64, 2, 2},
+    {192, 256, 96, 32, 2, 1},  {192, 384, 96, 64, 2, 1},  {256, 384, 64, 64, 2, 2},
+    {256, 256, 64, 32, 2, 1},  {256, 384, 64, 64, 2, 1},
 }};
 
 Fp8Case case_of(const Variant& variant) {
@@ -56,8 +52,6 @@ std::vector<Constant> constants_of(const Variant& variant) {
   constants.push_back({"kChunk", variant.chunk});
   constants.push_back({"kNumStages", variant.stages});
   constants.push_back({"kValueStages", variant.value_stages});
-  constants.push_back({"TAKE_TURNS", variant.turns});
-  constants.push_back({"HOLD_WEIGHTS", variant.hold});
   return constants;
 }
 

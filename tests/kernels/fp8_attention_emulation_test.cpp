@@ -31,8 +31,6 @@ struct Plain {
   static constexpr int kValueStages = 1;
   static constexpr int kMinBlocks = 1;
   static constexpr bool OVERLAP = false;
-  static constexpr bool TAKE_TURNS = false;
-  static constexpr bool HOLD_WEIGHTS = false;
 };
 // Decode from small pages, in parts.
 struct Decode : Plain {
@@ -66,10 +64,9 @@ struct Window : Small {
   static constexpr int kPackGqa = 1;
   static constexpr int kAccumInterval = 0;
 };
-struct Turns : Plain {
+struct OneStage : Plain {
   static constexpr bool WINDOW = true;
   static constexpr bool OVERLAP = true;
-  static constexpr bool TAKE_TURNS = true;
   static constexpr int kNumStages = 1;
 };
 // Three slabs of a head, in chunks.
@@ -111,12 +108,12 @@ TEST_CASE("fp8_attention's text gives what attention is, whenever copies and pro
   check_always<Plain>({{130, 5}, {300, 5}, 2, 2, 2});
   check_always<Plain>({{100, 0, 64}, {30, 7, 129}, 1, 1, 1, false});
   check_always<Small>({{9, 1, 20}, {170, 0, 15}, 8, 8, 2});
-  check_always<Turns>({.queries = {140, 20},
-                       .keys = {270, 500},
-                       .heads = 1,
-                       .blocks = 1,
-                       .has_counters = false,
-                       .window_left = 50});
+  check_always<OneStage>({.queries = {140, 20},
+                          .keys = {270, 500},
+                          .heads = 1,
+                          .blocks = 1,
+                          .has_counters = false,
+                          .window_left = 50});
   check_always<Window>(
       {.queries = {70, 9}, .keys = {350, 0}, .heads = 2, .window_left = 30, .window_right = 100});
   check_always<Wide>({.queries = {66}, .keys = {700}, .heads = 1, .blocks = 1});

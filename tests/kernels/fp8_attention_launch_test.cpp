@@ -173,8 +173,7 @@ TEST_CASE("each feature of fp8_attention is a constant of its kernel, and no oth
       // Tile sizes may follow.
       const bool follows = constant.name == row.name || constant.name == "kBlockN" ||
                            constant.name == "kChunk" || constant.name == "kNumStages" ||
-                           constant.name == "kValueStages" || constant.name == "kNumThreads" ||
-                           constant.name == "TAKE_TURNS";
+                           constant.name == "kValueStages" || constant.name == "kNumThreads";
       if (!follows) CHECK(info.constant(constant.name) == constant.value);
     }
   }

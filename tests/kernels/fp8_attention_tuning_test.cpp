@@ -78,7 +78,7 @@ class Bench : public TuningBench {
   static std::vector<Constant> with_tunables(std::vector<Constant> constants) {
     for (const Constant& constant :
          {Constant{"kNumThreads", 384}, Constant{"kBlockN", 128}, Constant{"kChunk", 64},
-          Constant{"kNumStages", 2}, Constant{"kValueStages", 1}, Constant{"TAKE_TURNS", true}}) {
+          Constant{"kNumStages", 2}, Constant{"kValueStages", 1}}) {
       constants.push_back(constant);
     }
     return constants;

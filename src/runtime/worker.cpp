@@ -102,8 +102,13 @@ void Worker::wait_for_job(std::unique_lock<std::mutex>& lock) {
     }
     if (!jobs_.empty()) return;
     asleep_ = true;
-    if (later_.empty()) wake_->wait(lock);
-    else wake_->wait_until(lock, later_.begin()->first);
+    if (later_.empty()) {
+      wake_->wait(lock);
+    } else {
+      // A copy: it is looked at again after the wait, when the job may have been dropped.
+      const Clock::time_point due = later_.begin()->first;
+      wake_->wait_until(lock, due);
+    }
     asleep_ = false;
   }
 }

@@ -80,7 +80,8 @@ TEST_CASE("explain names a tunable whose default or selection changed") {
   fixture.edit_manifest(R"("selection": [)",
                         R"("selection": [{"when": {"phase": "decode"}, "set": {"STAGES": 3}},)");
   CHECK(differences_of(fixture) == Texts{"constant STAGES 1 -> 3"});
-  for (const json& constant : fixture.explain().at("constants")) {
+  const json explained = fixture.explain();
+  for (const json& constant : explained.at("constants")) {
     if (constant.at("name") != "STAGES") continue;
     CHECK(constant.at("origin") == "selection");
     CHECK(constant.at("why") == "row 1 of the selection (phase=decode)");

@@ -160,6 +160,7 @@ bool suits(const Fp8Case& fp8, const Kernel& kernel) {
 void draw_mask(Fp8Case& fp8, Mask mask, int number, Engine& engine) {
   const std::array<std::int64_t, 8> widths{1, 7, 63, 64, 100, 128, 300, 1000};
   const bool zero = number % 4 == 3;
+  fp8.causal = false;
   switch (mask) {
     case Mask::kNone: return;
     case Mask::kCausal:

@@ -139,7 +139,7 @@ TEST_CASE("the plan of fp8_attention has every value of every option", "[kernels
   const std::vector<Fp8Case> cases = plan_fp8_cases(Catch::getSeed());
   const Fp8Kernels kernels = kernels_of(cases);
   // Whatever the seed: what the grid compiles, and how long it takes.
-  CHECK(kernels.size() == 168);
+  CHECK(kernels.size() == 174);
   REQUIRE(cases.size() > 500);
   using Numbers = std::set<std::int64_t>;
   for (const Fp8Dims& dims : kFp8Dims) {
@@ -152,6 +152,10 @@ TEST_CASE("the plan of fp8_attention has every value of every option", "[kernels
           Numbers{1, 4, 8, 16});
     CHECK(all_of_plan(own, [](const Fp8Case& it) { return signature_of(it).page_rows; }) ==
           Numbers{0, least_page_size(dims), 4, 16, 64, 128});
+    // Neither mask, each, both.
+    CHECK(all_of_plan(own, [](const Fp8Case& it) {
+            return std::pair(signature_of(it).causal, signature_of(it).window);
+          }).size() == 4);
     CHECK(all_of_plan(own, [](const Fp8Case& it) { return it.num_splits; }) == Numbers{1, 2, 3, 5});
     CHECK(all_of_plan(own, [](const Fp8Case& it) { return it.factors; }).size() == kFp8Factors);
     CHECK(all_of_plan(own, [](const Fp8Case& it) { return it.pattern; }).size() == kFp8Patterns);
